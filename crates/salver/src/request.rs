@@ -1,0 +1,115 @@
+//! One request as a handler gets it.
+//!
+//! Not `http::Request`: its `Uri` refuses targets that clients really send (`/a<b`) and forgets how they were spelled,
+//! and gateways must pass the target on as sent (REQUEST_URI, RFC 3875 §4.1).
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Version};
+
+use crate::body::Body;
+
+/// One request: a checked head and a body that is read when asked for.
+#[derive(Debug)]
+pub struct Request {
+    /// The method, also one we do not know (RFC 9110 §9).
+    pub method: Method,
+    /// The request target as sent.
+    pub target: Target,
+    /// HTTP/1.0, HTTP/1.1 or HTTP/2.
+    pub version: Version,
+    /// The header section. Names with `_` never get here; `Host` is that of the target where it names one.
+    pub headers: HeaderMap,
+    /// The content; reading it is what sends `100 Continue`.
+    pub body: Body,
+    /// Who sent it, and to which of our addresses.
+    pub peer: Peer,
+}
+
+/// A request target in origin form or `*`, byte for byte as sent (RFC 9112 §3.2).
+///
+/// ```
+/// use salver::Target;
+/// let target = Target::new(bytes::Bytes::from("/a%20b?x=1"));
+/// assert_eq!(target.path(), b"/a%20b");
+/// assert_eq!(target.query(), Some(&b"x=1"[..]));
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Target {
+    raw: Bytes,
+    /// Where the path ends: at the first `?` or `#`.
+    path_end: usize,
+}
+
+/// The two ends of a connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The client's address; `None` on a Unix socket.
+    pub remote: Option<SocketAddr>,
+    /// The address of ours that it reached.
+    pub local: Arc<Local>,
+}
+
+/// An address this server listens on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A Unix socket and its path.
+    Unix(std::path::PathBuf),
+}
+
+impl Target {
+    /// Splits a target; `raw` has been checked by the HTTP parser.
+    pub fn new(raw: Bytes) -> Self {
+        let path_end = raw.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(raw.len());
+        Self { raw, path_end }
+    }
+
+    /// The whole target as sent.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// The path as sent: neither decoded nor normalised.
+    pub fn path(&self) -> &[u8] {
+        self.raw.get(..self.path_end).unwrap_or_default()
+    }
+
+    /// The query as sent, without its `?`; a fragment is cut off.
+    pub fn query(&self) -> Option<&[u8]> {
+        let rest = self.raw.get(self.path_end..)?.strip_prefix(b"?")?;
+        rest.split(|byte| *byte == b'#').next()
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.raw.escape_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_cut_at_the_query_and_the_fragment() {
+        for (raw, path, query) in [
+            ("/", "/", None),
+            ("/a?b", "/a", Some("b")),
+            ("/a?", "/a", Some("")),
+            ("/a?b?c", "/a", Some("b?c")),
+            ("/a?b#c", "/a", Some("b")),
+            ("/a#b?c", "/a", None),
+            ("*", "*", None),
+        ] {
+            let target = Target::new(Bytes::from(raw));
+            assert_eq!(target.path(), path.as_bytes(), "{raw}");
+            assert_eq!(target.query(), query.map(str::as_bytes), "{raw}");
+        }
+    }
+}
