@@ -51,6 +51,8 @@ pub struct Peer {
     pub remote: Option<SocketAddr>,
     /// The address of ours that it reached.
     pub local: Arc<Local>,
+    /// How it speaks to us, or to the trusted proxy before us.
+    pub scheme: Scheme,
 }
 
 /// An address this server listens on.
@@ -60,6 +62,29 @@ pub enum Local {
     Tcp(SocketAddr),
     /// A Unix socket and its path.
     Unix(std::path::PathBuf),
+}
+
+impl Request {
+    /// A GET of `target` from nowhere, to try a handler without a server.
+    ///
+    /// ```
+    /// let request = salver::Request::get("/a?b");
+    /// assert_eq!(request.target.path(), b"/a");
+    /// ```
+    pub fn get(target: impl Into<Bytes>) -> Self {
+        Self {
+            method: Method::GET,
+            target: Target::new(target.into()),
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            body: Body::Empty,
+            peer: Peer {
+                remote: None,
+                local: Arc::new(Local::Unix(std::path::PathBuf::new())),
+                scheme: Scheme::Http,
+            },
+        }
+    }
 }
 
 impl Target {
