@@ -13,6 +13,7 @@ pub mod body;
 mod field;
 pub mod head;
 mod line;
+pub mod reply;
 
 /// How large a request head may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
