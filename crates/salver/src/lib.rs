@@ -3,6 +3,7 @@
 pub mod body;
 mod error;
 pub mod handler;
+pub mod http1;
 mod request;
 pub mod rfc;
 
