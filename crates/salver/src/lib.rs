@@ -2,13 +2,16 @@
 
 pub mod body;
 mod error;
+pub mod finish;
 pub mod handler;
 pub mod http1;
 mod request;
 pub mod rfc;
+mod start_error;
 
 pub use body::{Body, FileRange};
 pub use error::{Blame, Error};
 pub use handler::{Answer, Handler, Methods, Reply, Response};
 pub use request::{Local, Peer, Request, Target};
 pub use rfc::path::SafePath;
+pub use start_error::StartError;

@@ -1,0 +1,3 @@
+//! What happens to an answer before it leaves and when it has left.
+
+pub mod log;
