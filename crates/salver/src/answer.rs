@@ -10,7 +10,7 @@ use http::{HeaderValue, header};
 
 use crate::error::Error;
 use crate::finish::log::Seen;
-use crate::finish::{compress, page};
+use crate::finish::page;
 use crate::guard::Permit;
 use crate::handler::{Answer, Handler, Response};
 use crate::http1::head::Malformed;
@@ -44,7 +44,7 @@ pub(crate) async fn answer<'s>(
     body: Option<Incoming>,
 ) -> Answered<'s> {
     site.guard.forwarded(&mut request);
-    let seen = site.log.seen(&request, line);
+    let mut seen = site.log.seen(&request, line);
     let asked = Asked::of(&request);
     let passed = site.guard.check(&request).and_then(|permit| Ok((permit, site.routes.find(&request)?)));
     let (permit, reply) = match passed {
@@ -55,24 +55,25 @@ pub(crate) async fn answer<'s>(
         Some(fault) => Err(fault.into()),
         None => reply,
     };
-    Answered { response: finish(site, &seen, &asked, reply), seen, permit }
+    let response = finish(site, &mut seen, &asked, reply);
+    Answered { response, seen, permit }
 }
 
 /// The answer to a head that is none: no handler sees it.
 pub(crate) fn refuse<'s>(site: &'s Site, peer: &Peer, malformed: Malformed) -> Answered<'s> {
     let Malformed { status, message, line } = malformed;
-    let seen = site.log.seen_malformed(peer, line);
+    let mut seen = site.log.seen_malformed(peer, line);
     let reply = Err(Error::new(status, message));
-    Answered { response: finish(site, &seen, &Asked::default(), reply), seen, permit: None }
+    let response = finish(site, &mut seen, &Asked::default(), reply);
+    Answered { response, seen, permit: None }
 }
 
 /// What every response goes through.
-fn finish(site: &Site, seen: &Seen, asked: &Asked, reply: Answer) -> Response {
+fn finish(site: &Site, seen: &mut Seen, asked: &Asked, reply: Answer) -> Response {
     let (mut response, message) = match reply {
         Ok(response) => (response, None),
         Err(error) => (page::error(asked.accept.as_ref(), &error), Some(error)),
     };
-    compress::apply(asked.accept_encoding.as_ref(), &mut response);
     site.headers.apply(&mut response);
     site.log.started(seen, response.status(), response.headers(), message.as_ref().map(Error::message));
     response

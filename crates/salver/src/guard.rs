@@ -53,7 +53,9 @@ impl Guard {
 
     /// Believes a trusted proxy about who its client is.
     pub(crate) fn forwarded(&self, request: &mut Request) {
-        let (Some(trusted), Some(remote)) = (&self.options.forwarded_allow_ips, request.peer.remote) else { return };
+        let (Some(trusted), Some(remote)) = (&self.options.forwarded_allow_ips, request.peer.remote) else {
+            return;
+        };
         let client = forwarded::client(&request.headers, remote.ip(), trusted);
         if client.address != remote.ip() {
             request.peer.remote = Some(SocketAddr::new(client.address, 0)); // its port is unknown
@@ -72,8 +74,11 @@ impl Guard {
         let Some(most) = self.options.limit_concurrency else { return Ok(None) };
         let permit = Permit(self);
         if self.under_way.fetch_add(1, Ordering::Relaxed) >= most {
-            return Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, "The server has enough to do at the moment")
-                .with_header(RETRY_AFTER, HeaderValue::from_static("1")));
+            return Err(Error::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The server has enough to do at the moment",
+            )
+            .with_header(RETRY_AFTER, HeaderValue::from_static("1")));
         }
         Ok(Some(permit))
     }

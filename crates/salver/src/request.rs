@@ -64,6 +64,15 @@ pub enum Local {
     Unix(std::path::PathBuf),
 }
 
+/// The scheme of a request (RFC 9110 §4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
 impl Request {
     /// A GET of `target` from nowhere, to try a handler without a server.
     ///
@@ -108,6 +117,16 @@ impl Target {
     pub fn query(&self) -> Option<&[u8]> {
         let rest = self.raw.get(self.path_end..)?.strip_prefix(b"?")?;
         rest.split(|byte| *byte == b'#').next()
+    }
+}
+
+impl fmt::Display for Local {
+    /// As a URL: `http://127.0.0.1:8000/`, or `unix:PATH`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "http://{address}/"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 

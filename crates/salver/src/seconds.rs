@@ -44,7 +44,9 @@ impl FromStr for Seconds {
         let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         match seconds {
             Some(seconds) if seconds <= MOST => Ok(Self(seconds)),
-            _ => Err(StartError::new(format!("'{text}' is no time in seconds; give a number such as 30 or 0.5"))),
+            _ => Err(StartError::new(format!(
+                "'{text}' is no time in seconds; give a number such as 30 or 0.5"
+            ))),
         }
     }
 }

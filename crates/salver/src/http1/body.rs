@@ -112,6 +112,15 @@ impl BodyReader {
         matches!(self.state, State::Done)
     }
 
+    /// How many bytes are still to come, if that was declared.
+    pub fn left(&self) -> Option<u64> {
+        match self.state {
+            State::Counted(left) => Some(left),
+            State::Done => Some(0),
+            _ => None,
+        }
+    }
+
     fn advance(&mut self, input: &[u8]) -> Result<Step, Fault> {
         match self.state {
             State::Done => Ok(Step::End),

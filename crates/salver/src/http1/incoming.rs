@@ -124,7 +124,9 @@ impl http_body::Body for Content {
                 }
                 drop(state);
                 // The connection polls us in its own task, and looks at the slot right after: no need to wake it then.
-                if let Some(connection) = content.connection.as_ref().filter(|task| !task.will_wake(cx.waker())) {
+                if let Some(connection) =
+                    content.connection.as_ref().filter(|task| !task.will_wake(cx.waker()))
+                {
                     connection.wake_by_ref();
                 }
                 Poll::Pending

@@ -1,4 +1,4 @@
-//! HTTP/1.0 and HTTP/1.1 on the wire (RFC 9112): bytes in, values out. No IO, no clock.
+//! HTTP/1.0 and HTTP/1.1 on the wire (RFC 9112): bytes in, values out. Only `conn` does IO.
 //!
 //! Strict where leniency lets two readers of one message disagree about where it ends: there is one spelling of a line
 //! end, of a length and of a chunk, and anything else is refused, never repaired. Each reader takes time linear in
@@ -10,10 +10,15 @@ use http::StatusCode;
 
 mod authority;
 pub mod body;
+pub(crate) mod conn;
 mod field;
 pub mod head;
+pub(crate) mod incoming;
 mod line;
+mod options;
 pub mod reply;
+
+pub use options::{Options, Protocol};
 
 /// How large a request head may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +45,12 @@ pub struct Fault {
     pub status: StatusCode,
     /// Words for the client and the log; http.server's own where it has some.
     pub message: Cow<'static, str>,
+}
+
+impl From<Fault> for crate::Error {
+    fn from(fault: Fault) -> Self {
+        Self::new(fault.status, fault.message)
+    }
 }
 
 impl Fault {

@@ -96,7 +96,9 @@ impl FromStr for Protocol {
         match text {
             "HTTP/1.0" => Ok(Self::Http10),
             "HTTP/1.1" => Ok(Self::Http11),
-            _ => Err(StartError::new(format!("'{text}' is no version that is spoken; give HTTP/1.0 or HTTP/1.1"))),
+            _ => Err(StartError::new(format!(
+                "'{text}' is no version that is spoken; give HTTP/1.0 or HTTP/1.1"
+            ))),
         }
     }
 }

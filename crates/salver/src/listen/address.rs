@@ -74,7 +74,8 @@ impl FromStr for Address {
                 None => (text, None),
             },
         };
-        let port = port.map(|port| port.parse::<u16>().map_err(|_| wrong("no port from 0 to 65535"))).transpose()?;
+        let port =
+            port.map(|port| port.parse::<u16>().map_err(|_| wrong("no port from 0 to 65535"))).transpose()?;
         match (host, port) {
             ("", Some(port)) => Ok(Self::Everywhere(port)),
             ("", None) => Err(wrong("empty")),
@@ -124,7 +125,9 @@ mod tests {
 
     #[test]
     fn what_is_none_is_refused_with_the_forms() {
-        for text in ["", ":", "a:", "a:b", "a:65536", "a:-1", "[::1", "[::1]8", "[a]:1", "unix:", "fd://", "fd://x"] {
+        for text in
+            ["", ":", "a:", "a:b", "a:65536", "a:-1", "[::1", "[::1]8", "[a]:1", "unix:", "fd://", "fd://x"]
+        {
             let error = text.parse::<Address>().expect_err(text).to_string();
             assert!(error.contains("give ADDR"), "{text}: {error}");
         }

@@ -108,7 +108,9 @@ impl Listeners {
 
     fn bind_name(&mut self, host: &str, port: u16) -> Result<(), StartError> {
         let found = (host, port).to_socket_addrs().map_err(|error| {
-            StartError::new(format!("--bind {host}: the name does not resolve ({error}); give an address of this machine"))
+            StartError::new(format!(
+                "--bind {host}: the name does not resolve ({error}); give an address of this machine"
+            ))
         })?;
         let mut addresses: Vec<SocketAddr> = found.collect();
         addresses.sort_by_key(SocketAddr::is_ipv6); // IPv4 first, as http.server prints it
@@ -196,13 +198,20 @@ fn remove_stale(path: &Path, address: &SockAddr) -> Result<(), StartError> {
     let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
     let shown = path.display();
     if !found.file_type().is_socket() {
-        return Err(StartError::new(format!("unix:{shown} exists and is no socket; remove it or choose another path")));
+        return Err(StartError::new(format!(
+            "unix:{shown} exists and is no socket; remove it or choose another path"
+        )));
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None);
     match probe.and_then(|socket| socket.connect(address)) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)
-            .map_err(|error| StartError::new(format!("unix:{shown} is stale and cannot be removed: {error}"))),
-        _ => Err(StartError::new(format!("unix:{shown} is in use; stop what uses it or choose another path"))),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(|error| {
+                StartError::new(format!("unix:{shown} is stale and cannot be removed: {error}"))
+            })
+        }
+        _ => {
+            Err(StartError::new(format!("unix:{shown} is in use; stop what uses it or choose another path")))
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
-use super::io::Io;
+use super::socket::Io;
 use super::{Counted, Phase, Shared};
 use crate::http1::conn::Connection;
 use crate::listen::Listener;
@@ -81,7 +81,10 @@ impl Acceptor {
     /// What a failed accept asks for: nothing if one client has left again, patience if the system is short of something.
     async fn recover(&mut self, error: &io::Error) {
         let errno = Errno::from_io_error(error);
-        if matches!(errno, Some(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::NETDOWN | Errno::HOSTUNREACH)) {
+        if matches!(
+            errno,
+            Some(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::NETDOWN | Errno::HOSTUNREACH)
+        ) {
             return;
         }
         self.reserve = None;
@@ -101,7 +104,9 @@ impl Acceptor {
 impl Queue {
     async fn accept(&self) -> io::Result<(Io, Option<std::net::SocketAddr>)> {
         match self {
-            Self::Tcp(queue) => queue.accept().await.map(|(socket, peer)| (Io::Tcp(socket), Some(unmapped(peer)))),
+            Self::Tcp(queue) => {
+                queue.accept().await.map(|(socket, peer)| (Io::Tcp(socket), Some(unmapped(peer))))
+            }
             Self::Unix(queue) => queue.accept().await.map(|(socket, _)| (Io::Unix(socket), None)),
         }
     }
@@ -116,7 +121,8 @@ impl Queue {
                 Some((Io::Tcp(tokio::net::TcpStream::from_std(socket).ok()?), Some(unmapped(peer))))
             }
             Self::Unix(queue) => {
-                let socket = std::os::unix::net::UnixStream::from(rustix::net::accept_with(queue, flags).ok()?);
+                let socket =
+                    std::os::unix::net::UnixStream::from(rustix::net::accept_with(queue, flags).ok()?);
                 Some((Io::Unix(tokio::net::UnixStream::from_std(socket).ok()?), None))
             }
         }

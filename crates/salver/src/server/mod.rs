@@ -5,8 +5,8 @@
 //! loop. There is one accept loop, for every kind of listener.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ mod accept;
 pub(crate) mod buffers;
 pub(crate) mod clock;
 pub(crate) mod date;
-pub(crate) mod io;
+pub(crate) mod socket;
 
 use accept::Acceptor;
 use clock::Clock;
@@ -138,7 +138,9 @@ impl Server {
             let phase = running.stop.0.subscribe();
             let thread = start_loop(number, queues, site, http1, phase, self.options.graceful_timeout.into());
             running.loops.push(thread.map_err(|error| {
-                StartError::new(format!("cannot start an event loop: {error}; look at `ulimit -u` and `ulimit -n`"))
+                StartError::new(format!(
+                    "cannot start an event loop: {error}; look at `ulimit -u` and `ulimit -n`"
+                ))
             })?);
         }
         Ok(running)

@@ -51,10 +51,11 @@ impl Wire<'_> {
         if !complete {
             return Next::Close;
         }
-        match upload.state {
-            UploadState::Complete => {}
-            UploadState::Open if keep_alive && self.drain(&mut upload, DRAINED).await => {}
-            _ => return Next::Linger,
+        if upload.state == UploadState::Open && keep_alive {
+            self.drain(&mut upload, DRAINED).await;
+        }
+        if upload.state != UploadState::Complete {
+            return Next::Linger;
         }
         match keep_alive {
             true => Next::Keep,
@@ -106,7 +107,8 @@ impl Wire<'_> {
             UploadState::HeldBack | UploadState::Broken => false,
             UploadState::Open => match &upload.incoming {
                 Some(incoming) if incoming.is_unwanted() => {
-                    self.skip_received(upload) || upload.reader.left().is_some_and(|left| left <= DRAINED as u64)
+                    self.skip_received(upload)
+                        || upload.reader.left().is_some_and(|left| left <= DRAINED as u64)
                 }
                 _ => true, // the response is made from it
             },
@@ -117,7 +119,12 @@ impl Wire<'_> {
 impl Upload {
     /// That of a request without a body.
     pub(super) fn none() -> Self {
-        Self { incoming: None, reader: BodyReader::new(Framing::None), state: UploadState::Complete, allowed: 0 }
+        Self {
+            incoming: None,
+            reader: BodyReader::new(Framing::None),
+            state: UploadState::Complete,
+            allowed: 0,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::head::HeadReader;
 use crate::request::Peer;
 use crate::server::Shared;
 use crate::server::clock::Deadline;
-use crate::server::io::Io;
+use crate::server::socket::Io;
 
 mod exchange;
 mod read;

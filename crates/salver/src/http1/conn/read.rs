@@ -94,7 +94,7 @@ impl Wire<'_> {
     }
 
     fn slow_head(&self) -> Malformed {
-        let line = self.input.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let line = self.input[..].split(|byte: &u8| *byte == b'\r').next().unwrap_or_default();
         let line = line.get(..self.shared.limits.request_line).unwrap_or(line);
         Malformed {
             status: StatusCode::REQUEST_TIMEOUT,
@@ -175,7 +175,11 @@ impl Wire<'_> {
     }
 
     /// The next piece of the body, or `None` at its end.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>, upload: &mut Upload) -> Poll<Result<Option<Bytes>, Fault>> {
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        upload: &mut Upload,
+    ) -> Poll<Result<Option<Bytes>, Fault>> {
         loop {
             match upload.reader.next(&self.input) {
                 Ok(Step::Skip(count)) => self.input.advance(count),
@@ -231,8 +235,8 @@ impl Wire<'_> {
         Poll::Pending
     }
 
-    /// Reads and drops what a handler left of a body, at most `most` bytes; `true` when the body is then complete.
-    pub(super) async fn drain(&mut self, upload: &mut Upload, most: usize) -> bool {
+    /// Reads and drops what a handler left of a body, at most `most` bytes.
+    pub(super) async fn drain(&mut self, upload: &mut Upload, most: usize) {
         let mut left = most;
         while upload.state == UploadState::Open {
             match poll_fn(|cx| self.poll_chunk(cx, upload)).await {
@@ -241,7 +245,6 @@ impl Wire<'_> {
                 Ok(Some(_)) | Err(_) => upload.state = UploadState::Broken,
             }
         }
-        upload.state == UploadState::Complete
     }
 
     /// Whether the rest of a body is here already; takes no time.

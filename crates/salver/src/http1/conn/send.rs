@@ -14,7 +14,7 @@ use super::wire::Wire;
 use crate::body::{Body, BoxError, FileRange, Stream};
 use crate::handler::Response;
 use crate::http1::reply::{self, Asked, BodyFraming};
-use crate::server::io::More;
+use crate::server::socket::More;
 
 /// What was sent of a response.
 #[derive(Debug)]
@@ -78,9 +78,10 @@ impl Wire<'_> {
     /// 500 without a word, where even the error page cannot be sent.
     async fn respond_bare(&mut self, asked: &Asked, date: &[u8]) -> Sent {
         self.output.clear();
-        let asked = Asked { keep_alive: false, ..asked.clone() };
+        let asked = Asked { keep_alive: false, ..*asked };
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        let written = reply::write_head(&mut self.output, &asked, status, &http::HeaderMap::new(), Some(0), date);
+        let written =
+            reply::write_head(&mut self.output, &asked, status, &http::HeaderMap::new(), Some(0), date);
         let complete = written.is_ok() && self.flush(More::No).await.is_ok();
         Sent { bytes: 0, complete, keep_alive: false }
     }
@@ -160,7 +161,9 @@ impl Wire<'_> {
                         *sent -= data.len() as u64 - *left;
                         let fits = usize::try_from(*left).unwrap_or(usize::MAX);
                         self.send_bytes(data.get(..fits).unwrap_or(&data)).await?;
-                        tracing::error!("a response has more content than its Content-Length: the rest is cut off");
+                        tracing::error!(
+                            "a response has more content than its Content-Length: the rest is cut off"
+                        );
                         return Ok(());
                     }
                 },

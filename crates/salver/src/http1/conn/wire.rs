@@ -12,7 +12,7 @@ use crate::request::Peer;
 use crate::server::Shared;
 use crate::server::buffers::Buffers;
 use crate::server::clock::Deadline;
-use crate::server::io::{Io, More};
+use crate::server::socket::{Io, More};
 
 /// What serving needs of the connection, and the buffers it holds meanwhile.
 pub(super) struct Wire<'c> {
@@ -117,7 +117,10 @@ impl<'c> Wire<'c> {
                 self.deadline.arm(self.shared.options.send_timeout.into());
                 Poll::Pending
             }
-            Poll::Pending if self.deadline.is_over() => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending if self.deadline.is_over() => {
+                self.io.abort();
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             done => {

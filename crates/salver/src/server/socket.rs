@@ -45,7 +45,11 @@ impl Io {
     }
 
     /// Appends what there is to `buffer`, at most its spare capacity; `Ready(Ok(0))` is the end.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
         // `read_buf` keeps no state of its own, so a future made for each poll loses nothing.
         match self {
             Self::Tcp(socket) => pin!(socket.read_buf(buffer)).poll(cx),
@@ -54,7 +58,11 @@ impl Io {
     }
 
     /// Writes some of `slices`.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
             Self::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
@@ -107,6 +115,15 @@ impl Io {
     pub(crate) fn finish_sending(&self) {
         // The client may have gone: then there is nobody to tell.
         let _ = rustix::net::shutdown(self.as_fd(), rustix::net::Shutdown::Write);
+    }
+}
+
+impl Io {
+    /// Makes the coming close a reset: for a client that does not read, an orderly one would keep what is unsent in the
+    /// kernel's memory for minutes.
+    pub(crate) fn abort(&self) {
+        // Without it the connection just closes later.
+        let _ = rustix::net::sockopt::set_socket_linger(self.as_fd(), Some(std::time::Duration::ZERO));
     }
 }
 
