@@ -2,8 +2,10 @@
 //!
 //! Each file cites the section it obeys and has a table of cases; what parses foreign bytes has a fuzz target too.
 
+pub mod accept;
 pub mod date;
 pub mod etag;
+mod list;
 pub mod path;
 pub mod precondition;
 pub mod range;
