@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod date;
 pub mod etag;
+pub mod forwarded;
 mod list;
 pub mod path;
 pub mod precondition;
