@@ -2,8 +2,12 @@
 //!
 //! Each file cites the section it obeys and has a table of cases; what parses foreign bytes has a fuzz target too.
 
+pub mod accept;
+pub mod content_type;
 pub mod date;
 pub mod etag;
+pub mod forwarded;
+mod list;
 pub mod path;
 pub mod precondition;
 pub mod range;

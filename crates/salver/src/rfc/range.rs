@@ -39,7 +39,7 @@ pub fn parse(value: &[u8], length: u64) -> Ranges {
         return Ranges::Ignored;
     }
     let specs = specs.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|spec| !spec.is_empty());
-    let (mut seen, mut total) = (0, 0_u64);
+    let (mut seen, mut total) = (0, 0_u128);
     let mut ranges = Vec::new();
     for spec in specs {
         seen += 1;
@@ -50,7 +50,7 @@ pub fn parse(value: &[u8], length: u64) -> Ranges {
             None => return Ranges::Ignored,
             Some(range) if range.is_empty() => {}
             Some(range) => {
-                total = total.saturating_add(range.end - range.start);
+                total += u128::from(range.end - range.start);
                 ranges.push(range);
             }
         }
@@ -59,7 +59,7 @@ pub fn parse(value: &[u8], length: u64) -> Ranges {
         [] if seen == 0 => Ranges::Ignored,
         [] => Ranges::Unsatisfiable,
         [range] => Ranges::One(range.clone()),
-        _ if total > length => Ranges::Ignored,
+        _ if total > length.into() => Ranges::Ignored,
         _ => Ranges::Many(ranges),
     }
 }
@@ -212,6 +212,7 @@ mod tests {
         assert_eq!(parse(flood(16).as_bytes(), 100), Ranges::Many(vec![0..1; 16]));
         assert_eq!(parse(flood(17).as_bytes(), 100), Ranges::Ignored);
         assert_eq!(parse(flood(11).as_bytes(), 10), Ranges::Ignored);
+        assert_eq!(parse(b"bytes=0-,0-", u64::MAX), Ranges::Ignored);
     }
 
     #[test]
