@@ -10,6 +10,8 @@ use http::StatusCode;
 
 mod authority;
 pub mod body;
+#[cfg(test)]
+mod corpus;
 mod field;
 pub mod head;
 mod line;
