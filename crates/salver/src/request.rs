@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 
 use crate::body::Body;
+use crate::rfc::forwarded::Scheme;
 
 /// One request: a checked head and a body that is read when asked for.
 #[derive(Debug)]
@@ -62,15 +63,6 @@ pub enum Local {
     Tcp(SocketAddr),
     /// A Unix socket and its path.
     Unix(std::path::PathBuf),
-}
-
-/// The scheme of a request (RFC 9110 §4.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// Plain HTTP.
-    Http,
-    /// HTTP over TLS.
-    Https,
 }
 
 impl Request {

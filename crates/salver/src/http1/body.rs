@@ -83,6 +83,9 @@ struct Trailers {
 #[derive(Debug, Default)]
 struct Line(Vec<u8>);
 
+/// How much of the input was used, and the line without its line end once it is whole.
+type Read<'a> = (usize, Option<Cow<'a, [u8]>>);
+
 impl BodyReader {
     /// A reader at the first byte behind the head.
     pub fn new(framing: Framing) -> Self {
@@ -178,14 +181,8 @@ impl BodyReader {
 }
 
 impl Line {
-    /// Reads on to the end of a line of at most `limit` bytes: how much of `input` (not empty) was used, and the line
-    /// once it is whole.
-    fn read<'a>(
-        &mut self,
-        input: &'a [u8],
-        limit: usize,
-        overlong: &Fault,
-    ) -> Result<(usize, Option<Cow<'a, [u8]>>), Fault> {
+    /// Reads on to the end of a line of at most `limit` bytes; `input` is not empty.
+    fn read<'a>(&mut self, input: &'a [u8], limit: usize, overlong: &Fault) -> Result<Read<'a>, Fault> {
         let bad_end = || Fault::bad("A line of the body's framing does not end in CR LF");
         if self.0.last() == Some(&b'\r') {
             if input.first() != Some(&b'\n') {
@@ -257,3 +254,6 @@ const MAX_TRAILERS: usize = 100;
 
 /// The most bytes of trailers, without line ends.
 const MAX_TRAILER_BYTES: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests;

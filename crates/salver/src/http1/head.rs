@@ -1,14 +1,14 @@
 //! The head of a request: request line and fields (RFC 9112 §2–§5).
 //!
 //! Refused: bare CR, bare LF and NUL anywhere, folded lines, a field name that is not a token, control bytes in a value,
-//! two lengths, a length beside a transfer coding, any coding but `chunked`, a request without exactly one good
+//! two lengths or types, a length beside a transfer coding, any coding but `chunked`, a request without exactly one good
 //! `Host`. A fault that shows before the head is complete is told at once.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::{EXPECT, HOST};
+use http::header::{CONTENT_TYPE, EXPECT, HOST};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use memchr::{memchr, memchr3};
 
@@ -186,6 +186,10 @@ fn assemble(raw: &Bytes, request_line: &RequestLine, line_len: usize, fields: us
     let version = request_line.version;
     let mut headers = parse_fields(raw, line_len + 2, fields)?;
     check_host(&headers, version)?;
+    if headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
+        // An environ has room for one: which one a gateway or a filter before us saw cannot be known.
+        return Err(Fault::bad("There is more than one Content-Type header"));
+    }
     let target = match &request_line.form {
         Form::AsSent(place) => Target::new(raw.slice(place.clone())),
         Form::Absolute { authority, rest } => {
@@ -273,3 +277,6 @@ fn too_large(message: &'static str) -> Fault {
 
 /// Empty lines that are skipped before a request line: some clients send one after a body.
 const MAX_SKIPPED: usize = 4;
+
+#[cfg(test)]
+mod tests;

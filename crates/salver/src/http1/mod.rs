@@ -11,6 +11,8 @@ use http::StatusCode;
 mod authority;
 pub mod body;
 pub(crate) mod conn;
+#[cfg(test)]
+mod corpus;
 mod field;
 pub mod head;
 pub(crate) mod incoming;

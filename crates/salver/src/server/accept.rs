@@ -16,7 +16,8 @@ use super::socket::Io;
 use super::{Counted, Phase, Shared};
 use crate::http1::conn::Connection;
 use crate::listen::Listener;
-use crate::request::{Local, Peer, Scheme};
+use crate::request::{Local, Peer};
+use crate::rfc::forwarded::Scheme;
 
 /// One accept queue on its loop.
 pub(super) struct Acceptor {

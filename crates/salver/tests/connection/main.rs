@@ -53,7 +53,9 @@ fn nothing_behind_a_bad_request_is_acted_upon() {
 fn a_bad_body_is_the_requests_fault_whatever_the_handler_makes_of_it() {
     let server = serve();
     for path in ["read", "read-elsewhere"] {
-        for bad in ["0x5\r\nhello\r\n0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", "\r\n"] {
+        for bad in
+            ["0x5\r\nhello\r\n0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", "\r\n"]
+        {
             let head = format!("POST /{path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
             let answers = server.exchange(&format!("{head}{bad}{CLOSE}"));
             assert_eq!(statuses(&answers), [400], "{bad:?}");
@@ -123,7 +125,10 @@ fn a_panic_costs_its_own_request_only() {
     }
     for path in ["panic-stream", "fail-stream"] {
         let answers = server.exchange(&format!("GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n{CLOSE}"));
-        assert!(answers.contains("3\r\none\r\n") && !answers.contains("0\r\n\r\n"), "cut, not ended: {answers}");
+        assert!(
+            answers.contains("3\r\none\r\n") && !answers.contains("0\r\n\r\n"),
+            "cut, not ended: {answers}"
+        );
         assert_eq!(statuses(&answers), [200], "and nothing after it");
     }
     assert_eq!(statuses(&server.exchange(CLOSE)), [200]);
@@ -144,7 +149,9 @@ fn the_framing_is_the_connections() {
     for path in ["204", "304"] {
         assert!(get(path, "1.1").ends_with("\r\n\r\n"), "no content");
     }
-    let answers = server.exchange(&format!("HEAD /x HTTP/1.1\r\nHost: x\r\n\r\nHEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n{CLOSE}"));
+    let answers = server.exchange(&format!(
+        "HEAD /x HTTP/1.1\r\nHost: x\r\n\r\nHEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n{CLOSE}"
+    ));
     assert_eq!(statuses(&answers), [200, 200, 200]);
     assert!(answers.contains("Content-Length: 7\r\n") && !answers.contains("hello x"), "{answers}");
 }
@@ -166,7 +173,11 @@ fn a_connection_is_kept_or_not_as_its_client_asks() {
     assert_eq!(statuses(&answers), [200], "--protocol HTTP/1.0 closes after each answer");
     assert!(answers.starts_with("HTTP/1.0 200 OK"));
     let get = "GET /new HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n";
-    assert_eq!(statuses(&server.exchange(&format!("{get}{CLOSE}"))), [200, 200], "unless the client asks to keep it");
+    assert_eq!(
+        statuses(&server.exchange(&format!("{get}{CLOSE}"))),
+        [200, 200],
+        "unless the client asks to keep it"
+    );
 }
 
 #[test]
@@ -213,15 +224,18 @@ fn half_a_close_is_no_leaving_on_the_last_request() {
 fn limits_of_the_server_are_answered() {
     let limits = guard::Options { limit_body: Some(10), limit_concurrency: Some(1), ..Default::default() };
     let server = serve_with(http1::Options::default(), limits);
-    let counted = "POST /read HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 11\r\n\r\nhello world";
+    let counted =
+        "POST /read HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 11\r\n\r\nhello world";
     assert_eq!(statuses(&server.exchange(counted)), [413]);
-    let chunked = "POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n";
+    let chunked =
+        "POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n";
     assert_eq!(statuses(&server.exchange(chunked)), [413], "also where no length was declared");
     let small = "POST /read HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\nhello worl";
     assert_eq!(statuses(&server.exchange(small)), [200]);
 
     let mut busy = server.connect();
-    busy.write_all(b"POST /read HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n").unwrap();
+    busy.write_all(b"POST /read HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        .unwrap();
     read_until(&mut busy, "100 Continue\r\n\r\n");
     let refused = server.exchange(CLOSE);
     assert_eq!(statuses(&refused), [503]);
@@ -254,8 +268,8 @@ fn what_takes_too_long_is_over() {
 
 /// Waits, without reading, until the other end has closed.
 fn wait_until_closed(socket: &std::net::TcpStream) {
-    use std::os::fd::AsFd as _;
     use rustix::event::{PollFd, PollFlags, poll};
+    use std::os::fd::AsFd as _;
     let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
         let mut watched = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::RDHUP)];
@@ -275,7 +289,9 @@ fn a_graceful_stop_answers_what_runs_and_what_is_queued() {
     idle.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     read_until(&mut idle, "hello x");
     let mut running = server.connect();
-    running.write_all(b"POST /read HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n").unwrap();
+    running
+        .write_all(b"POST /read HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        .unwrap();
     read_until(&mut running, "100 Continue\r\n\r\n");
     let mut queued: Vec<_> = (0..32).map(|_| server.connect()).collect();
     for socket in &mut queued {

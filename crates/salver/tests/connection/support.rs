@@ -1,7 +1,7 @@
 //! A server with a handler for each way an answer can go, and a client that sees bytes.
+#![allow(clippy::panic)] // panicking is what some of its handlers are for
 
 use std::io::{Read, Write};
-#![allow(clippy::panic)] // panicking is what some of its handlers are for
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,7 +14,8 @@ use http_body_util::BodyExt as _;
 use salver::body::BoxError;
 use salver::listen::{Address, Listeners};
 use salver::{
-    Body, Error, Handler, Local, Reply, Request, Response, Running, SafePath, Server, ServerOptions, Site, guard, http1,
+    Body, Error, Handler, Local, Reply, Request, Response, Running, SafePath, Server, ServerOptions, Site,
+    guard, http1,
 };
 
 /// Answers by the name of the path.
