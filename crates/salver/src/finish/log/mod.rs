@@ -254,7 +254,7 @@ mod tests {
 
     fn peer() -> Peer {
         let local = Arc::new(Local::Tcp("127.0.0.1:80".parse().unwrap()));
-        Peer { remote: Some("127.0.0.1:5000".parse().unwrap()), local }
+        Peer { remote: Some("127.0.0.1:5000".parse().unwrap()), local, scheme: crate::Scheme::Http }
     }
 
     fn request() -> Request {
