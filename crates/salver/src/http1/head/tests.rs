@@ -161,9 +161,14 @@ fn fields() {
         ("A: b\n\r\n", 400),
         ("\n", 400),
         ("\r", 400),
-        // Host: there is one already
-        ("Host: x\r\n", 400),
-        // the length
+    ] {
+        assert_eq!(status(format!("POST / HTTP/1.1\r\nHost: x\r\n{fields}\r\n")), want, "{fields:?}");
+    }
+}
+
+#[test]
+fn fields_that_frame() {
+    for (fields, want) in [
         ("Content-Length: 5\r\n", 200),
         ("Content-Length: \t5 \r\n", 200),
         ("Content-Length: 9223372036854775807\r\n", 200),
@@ -181,7 +186,6 @@ fn fields() {
         ("Content-Length: 5.0\r\n", 400),
         ("Content-Length:\r\n", 400),
         ("Content-Length: \u{b2}\r\n", 400),
-        // the transfer coding
         ("Transfer-Encoding: chunked\r\n", 200),
         ("Transfer-Encoding: CHUNKED\r\n", 200),
         ("Transfer-Encoding: gzip\r\n", 501),
@@ -204,10 +208,8 @@ fn fields() {
         ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400),
         ("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", 400),
         ("Transfer-Encoding: gzip\r\nContent-Length: 5\r\n", 400),
-        // the type
         ("Content-Type: a/b\r\n", 200),
         ("Content-Type: a/b\r\nContent-Type: a/b\r\n", 400),
-        // expectations
         ("Expect: 100-Continue\r\n", 200),
         ("Expect: 200-ok\r\n", 417),
         ("Expect: 100-continue, a=b\r\n", 417),
@@ -234,7 +236,7 @@ fn hosts() {
         ("Host:\r\n", 200),
         ("hOST: [::1]\r\n", 200),
         ("", 400),
-        ("Host: x\r\nHost: y\r\n", 400),
+        ("Host: x\r\nHost: x\r\n", 400),
         ("Host: x, y\r\n", 400),
         ("Host: user@x\r\n", 400),
         ("Host: x/y\r\n", 400),
