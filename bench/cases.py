@@ -1,8 +1,8 @@
 """The rows: what is asked of which servers, and what is hoped for.
 
 A row names every server that can do its work. Targets compare within one run: `Target(0.70, to="nginx")` says
-that salver takes at most 0.70 of what nginx takes, by the first column of the row's kind of work or by the one it
-names.
+that salver takes at most 0.70 of what nginx takes, by the first column of the row's kind of work or by
+the one it names.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Load generators: their command lines and what they print.
 
-wrk drives what is bounded in time; h2load what is bounded in requests: large answers, of which some would be under
-way when time is up.
+wrk drives what is bounded in time; h2load what is bounded in requests: large answers, of which some would be
+under way when time is up.
 """
 
 from __future__ import annotations

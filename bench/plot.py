@@ -15,7 +15,7 @@ PANEL = (WIDTH - 2 * MARGIN - GAP) / 2
 LABELS, VALUES = 84, 76  #: room left and right of the bars
 BAR, STEP, HEAD, FOOT = 14, 22, 44, 40
 #: A bar more than this many times the smallest is cut: http.server would flatten all others.
-CUT = 4
+CUT = 6
 
 STYLE = """
   svg { --page: #ffffff; --ink: #1f2328; --soft: #59636e; --line: #d1d9e0; --ours: #0969da; --peer: #8c959f }

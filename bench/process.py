@@ -1,7 +1,7 @@
 """CPU time and memory of a server: its whole process tree, read from /proc.
 
 The tree is the started process, its descendants, and everything in its session: a worker counts although its
-parent died. So do children that were reaped: the kernel adds their time to the parent's. Time is user + system.
+parent died. So do children that were reaped: the kernel adds their time to the parent's.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Tree:
     leader: int
 
     def cpu_seconds(self) -> float:
-        """User and system time so far; never shrinks while the leader lives."""
+        """User and system time so far; it never shrinks while the leader lives."""
         return sum(stat.ticks for stat in self._members().values()) / TICKS_PER_SECOND
 
     def pss_bytes(self) -> int:

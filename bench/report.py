@@ -113,8 +113,8 @@ def verdict(found: Figure | None, target: Target) -> str:
 
 
 def shown(value: float, decimals: int) -> str:
-    """A number for people: thousands separated."""
-    return f"{value:,.{decimals}f}"
+    """A number for people: thousands separated, and no decimals where there are thousands."""
+    return f"{value:,.{0 if abs(value) >= 1000 else decimals}f}"
 
 
 def _comparisons(rows: Sequence[Row]) -> Table:

@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         _list(cases)
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are ended on the way out
+    for number in (signal.SIGINT, signal.SIGTERM):  # leave by an exception: servers are ended on its way
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
     raise_open_files()
     server_core, load_core = tools.choose_cores()
     build = REPOSITORY / "build" / "bench"

@@ -1,8 +1,8 @@
 """The servers: how each is started, told what to serve, and found on its port.
 
-A peer is one entry in SERVERS: a function that returns its command line, the program it needs, how its port is
-known. Each is set up as its own manual advises for speed. Whether it logs is part of the entry, so a server that is
-measured with and without a log has two.
+A peer is one entry in SERVERS: a function that returns its command line, the program it needs, how its port
+is known. Each is set up as its own manual advises for speed. Whether it logs is part of the entry: a server
+that is measured with and without a log has two.
 """
 
 from __future__ import annotations
