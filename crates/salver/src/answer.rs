@@ -6,16 +6,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use crate::error::Error;
 use crate::finish::log::Seen;
-use crate::finish::page;
+use crate::finish::{compress, page};
 use crate::guard::Permit;
 use crate::handler::{Answer, Handler, Response};
 use crate::http1::head::Malformed;
 use crate::http1::incoming::Incoming;
 use crate::request::{Peer, Request};
+use crate::rfc::accept::Codings;
 use crate::rfc::path::SafePath;
 use crate::site::Site;
 
@@ -29,10 +30,9 @@ pub(crate) struct Answered<'s> {
 }
 
 /// What the later steps need of a request that its handler has consumed.
-#[derive(Default)]
 pub(crate) struct Asked {
     accept: Option<HeaderValue>,
-    accept_encoding: Option<HeaderValue>,
+    codings: Codings,
 }
 
 /// One request, from parsed head to finished response. `line` is its request line, and `body` the connection's end of its
@@ -64,7 +64,8 @@ pub(crate) fn refuse<'s>(site: &'s Site, peer: &Peer, malformed: Malformed) -> A
     let Malformed { status, message, line } = malformed;
     let mut seen = site.log.seen_malformed(peer, line);
     let reply = Err(Error::new(status, message));
-    let response = finish(site, &mut seen, &Asked::default(), reply);
+    let asked = Asked { accept: None, codings: Codings::parse(&HeaderMap::new()) };
+    let response = finish(site, &mut seen, &asked, reply);
     Answered { response, seen, permit: None }
 }
 
@@ -74,6 +75,7 @@ fn finish(site: &Site, seen: &mut Seen, asked: &Asked, reply: Answer) -> Respons
         Ok(response) => (response, None),
         Err(error) => (page::error(asked.accept.as_ref(), &error), Some(error)),
     };
+    compress::apply(&asked.codings, &mut response);
     site.headers.apply(&mut response);
     site.log.started(seen, response.status(), response.headers(), message.as_ref().map(Error::message));
     response
@@ -99,7 +101,7 @@ impl Asked {
     fn of(request: &Request) -> Self {
         Self {
             accept: request.headers.get(header::ACCEPT).cloned(),
-            accept_encoding: request.headers.get(header::ACCEPT_ENCODING).cloned(),
+            codings: Codings::parse(&request.headers),
         }
     }
 }

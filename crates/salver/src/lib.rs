@@ -2,6 +2,7 @@
 
 mod answer;
 pub mod body;
+mod compress;
 mod error;
 pub mod finish;
 pub mod guard;

@@ -42,7 +42,9 @@ fn sources(folder: &str, endings: &[&str]) -> Vec<Source> {
 fn code() -> Vec<Source> {
     let mut sources = sources("crates", &[".rs"]);
     let tests = ["/tests.rs", "/corpus.rs"]; // modules of unit tests
-    sources.retain(|source| source.path.contains("/src/") && !tests.iter().any(|name| source.path.ends_with(name)));
+    sources.retain(|source| {
+        source.path.contains("/src/") && !tests.iter().any(|name| source.path.ends_with(name))
+    });
     for source in &mut sources {
         if let Some(at) = source.text.find("#[cfg(test)]\nmod tests") {
             source.text.truncate(at);
@@ -69,7 +71,8 @@ fn the_pure_parts_do_no_io_and_read_no_clock() {
         path.contains("/rfc/")
             || (path.contains("/http1/") && !path.contains("/conn/") && !path.ends_with("incoming.rs"))
     };
-    let words = ["std::fs", "std::net::Tcp", "tokio", "rustix", "Instant", "SystemTime::now", "async ", "socket"];
+    let words =
+        ["std::fs", "std::net::Tcp", "tokio", "rustix", "Instant", "SystemTime::now", "async ", "socket"];
     only_in(&words, |path| !pure(path), "rfc/ and http1's parsers and writers are bytes in, values out");
 }
 
@@ -87,16 +90,18 @@ fn only_the_page_turns_errors_into_responses() {
 
 #[test]
 fn only_the_resolver_opens_served_files() {
-    let words = ["openat", "File::open", "fs::read(", "fs::read_dir", "OpenOptions", "Dir::read_from", "Dir::new"];
+    let words =
+        ["openat", "File::open", "fs::read(", "fs::read_dir", "OpenOptions", "Dir::read_from", "Dir::new"];
     let allowed = [
         "handler/files/resolver.rs",
-        "handler/files/walk.rs",  // the resolver's way on a kernel without openat2
-        "handler/files/links.rs", // and for absolute links
+        "handler/files/walk.rs",   // the resolver's way on a kernel without openat2
+        "handler/files/links.rs",  // and for absolute links
         "handler/listing/rows.rs", // reads the folder that the resolver opened
-        "server/accept.rs",       // the descriptor kept in reserve
-        "finish/log/sink.rs",     // the log
+        "server/accept.rs",        // the descriptor kept in reserve
+        "finish/log/sink.rs",      // the log
     ];
-    let allowed = |path: &str| path.contains("salver-cli/") || allowed.iter().any(|file| path.ends_with(file));
+    let allowed =
+        |path: &str| path.contains("salver-cli/") || allowed.iter().any(|file| path.ends_with(file));
     only_in(&words, allowed, "served files are opened beneath a root's descriptor, by one resolver");
     let constructor = |path: &str| path.ends_with("rfc/path.rs");
     only_in(&["SafePath {"], constructor, "SafePath has its constructors in rfc/path.rs alone");
@@ -111,9 +116,14 @@ fn there_is_one_accept_loop() {
 #[test]
 fn unsafe_stands_in_named_files_with_its_reason() {
     let named = ["crates/salver/src/listen/inherited.rs", "crates/salver-cli/src/privileges.rs"];
-    only_in(&["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code)"], |path| named.contains(&path), "a named file");
+    only_in(
+        &["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code)"],
+        |path| named.contains(&path),
+        "a named file",
+    );
     for source in code().iter().filter(|source| named.contains(&source.path.as_str())) {
-        let (blocks, reasons) = (source.text.matches("unsafe {").count(), source.text.matches("SAFETY:").count());
+        let (blocks, reasons) =
+            (source.text.matches("unsafe {").count(), source.text.matches("SAFETY:").count());
         assert!(reasons >= blocks && blocks > 0, "{}: {blocks} blocks, {reasons} SAFETY lines", source.path);
     }
 }

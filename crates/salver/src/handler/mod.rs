@@ -12,6 +12,8 @@ use crate::error::Error;
 use crate::request::Request;
 use crate::rfc::path::SafePath;
 
+pub mod files;
+pub mod listing;
 mod methods;
 pub mod redirect;
 

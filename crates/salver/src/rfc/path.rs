@@ -113,6 +113,16 @@ impl SafePath {
         Some(Self { name: joined, folder: false })
     }
 
+    /// The file beside this one whose name is this one's with `suffix` behind it; `None` for the root, or if that is no
+    /// normal name.
+    #[must_use]
+    pub fn with_suffix(&self, suffix: &[u8]) -> Option<Self> {
+        if self.is_root() || memchr::memchr2(0, b'/', suffix).is_some() {
+            return None;
+        }
+        Some(Self { name: [self.name.as_slice(), suffix].concat(), folder: false })
+    }
+
     /// What is left below `prefix`, by whole segments: the root below itself; `None` if it is not below it.
     ///
     /// The slash at the end is kept, so the root that is left of `/mount` is no folder and that of `/mount/` is.
@@ -218,6 +228,15 @@ mod tests {
 
     fn safe(raw: &[u8]) -> SafePath {
         SafePath::parse(raw).unwrap()
+    }
+
+    #[test]
+    fn a_suffix_stays_a_normal_name() {
+        let sibling = |raw: &[u8], suffix: &[u8]| safe(raw).with_suffix(suffix).map(|path| path.name);
+        assert_eq!(sibling(b"/a/b.css", b".gz"), Some(b"a/b.css.gz".to_vec()));
+        for (raw, suffix) in [(&b"/"[..], &b"."[..]), (b"/a", b"/.."), (b"/a", b"\0")] {
+            assert_eq!(sibling(raw, suffix), None);
+        }
     }
 
     #[test]

@@ -1,0 +1,225 @@
+//! Files of a folder, or one file: what `python3 -m http.server` does, with ranges, validators and codings.
+//!
+//! A request is answered in the event loop: what is small comes from a cache that is checked against the file system, what
+//! is large leaves by `sendfile`. Only folders are listed, and small files compressed for the first time, elsewhere.
+//! Refused: whatever the [resolver](resolver) does not open, hidden names, and methods that change something.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderValue, Method, StatusCode, header};
+
+use self::cache::Cache;
+use self::resolver::{Entry, Refusal, Root};
+use self::stored::{Content, Stored};
+use super::{Handler, Reply, Response, listing};
+use crate::body::Body;
+use crate::error::Error;
+use crate::request::Request;
+use crate::rfc::content_type;
+use crate::rfc::path::{self, SafePath};
+use crate::start_error::StartError;
+
+mod cache;
+mod facts;
+mod options;
+mod plan;
+pub(crate) mod resolver;
+mod respond;
+mod stored;
+#[cfg(test)]
+mod tests;
+mod variant;
+
+pub use options::{Options, Symlinks};
+
+/// Serves the files beneath a folder, or one file.
+///
+/// ```no_run
+/// use salver::handler::files::{Files, Options};
+///
+/// let files = Files::open("public".as_ref(), Options::default())?;
+/// # Ok::<(), salver::StartError>(())
+/// ```
+#[derive(Debug)]
+pub struct Files {
+    root: Arc<Root>,
+    options: Options,
+    /// The one file that is served; `None` is all of the folder.
+    only: Option<SafePath>,
+    cache: Cache<Stored>,
+    listing: listing::Listing,
+    started: Instant,
+}
+
+/// What a path leads to.
+enum Found {
+    File(SafePath, Arc<Stored>),
+    Folder(SafePath, OwnedFd),
+    /// A folder that was asked for without its slash.
+    Redirect,
+}
+
+/// What a path names, by the cache or the resolver.
+enum Named {
+    File(Arc<Stored>),
+    Folder,
+}
+
+impl Files {
+    /// Opens the folder `dir`.
+    ///
+    /// # Errors
+    /// When it does not exist or cannot be read.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, StartError> {
+        Ok(Self {
+            root: Arc::new(Root::open(dir, options.symlinks)?),
+            listing: listing::open(options.listing.clone()),
+            options,
+            only: None,
+            cache: Cache::new(CACHE_BYTES, CACHE_ENTRIES),
+            started: Instant::now(),
+        })
+    }
+
+    /// Opens one file, served at the root and by its name.
+    ///
+    /// Whoever names a file means it: it may be hidden, and a link that leads anywhere.
+    ///
+    /// # Errors
+    /// When it does not exist, cannot be read, or is no regular file.
+    pub fn open_file(file: &Path, options: Options) -> Result<Self, StartError> {
+        use std::os::unix::ffi::OsStrExt as _;
+        let fault = |mend: &str| StartError::new(format!("cannot serve the file {}: {mend}", file.display()));
+        let name = file.file_name().and_then(|name| SafePath::root().join(name.as_bytes()));
+        let name = name.ok_or_else(|| fault("it has no name; name a file or a folder"))?;
+        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let options = Options { symlinks: Symlinks::Follow, ..options };
+        let files = Self::open(folder.unwrap_or(Path::new(".")), options)?;
+        match files.root.open_entry(&name) {
+            Ok(Entry::File(..)) => Ok(Self { only: Some(name), ..files }),
+            Ok(Entry::Folder(_)) => Err(fault("it is a folder; serve it as one")),
+            Err(Refusal::Unreadable) => Err(fault("no permission; allow this user to read it")),
+            Err(_) => Err(fault("no such regular file; create it or name another")),
+        }
+    }
+
+    fn answer(&self, request: Request, rest: &SafePath) -> Reply<'_> {
+        match self.find(rest) {
+            Err(error) => Reply::ready(Err(error)),
+            Ok(Found::Redirect) => Reply::ready(Ok(redirect(&request))),
+            Ok(Found::File(path, stored)) => self.send(request, &path, stored),
+            Ok(Found::Folder(path, folder)) => {
+                let folder =
+                    listing::Folder { root: self.root.clone(), folder, path, hidden: self.options.hidden };
+                Reply::later(self.listing.answer(request, folder))
+            }
+        }
+    }
+
+    fn find(&self, rest: &SafePath) -> Result<Found, Error> {
+        if let Some(only) = &self.only {
+            return match rest.is_root() || rest == only {
+                true => self.find_at(only),
+                false => Err(Error::not_found()),
+            };
+        }
+        // SECURITY: the name as asked for decides; what a link within the root is called inside is its owner's choice.
+        if rest.is_hidden() && !self.options.hidden {
+            return Err(Error::not_found());
+        }
+        match self.find_at(rest) {
+            Err(error) if error.status() == StatusCode::NOT_FOUND => match rest.without_surrogates() {
+                Some(bytes) => self.find_at(&bytes),
+                None => Err(error),
+            },
+            found => found,
+        }
+    }
+
+    fn find_at(&self, rest: &SafePath) -> Result<Found, Error> {
+        if !rest.is_folder() {
+            return Ok(match self.named(rest)? {
+                Named::File(stored) => Found::File(rest.clone(), stored),
+                Named::Folder => Found::Redirect,
+            });
+        }
+        for name in INDEX {
+            let Some(index) = rest.join(name) else { continue };
+            match self.named(&index) {
+                Ok(Named::File(stored)) => return Ok(Found::File(index, stored)),
+                Ok(Named::Folder) | Err(Refusal::Missing) => {}
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+        match self.root.open_entry(rest)? {
+            Entry::Folder(folder) => Ok(Found::Folder(rest.clone(), folder)),
+            Entry::File(..) => Err(Error::not_found()), // a file has no slash at its end
+        }
+    }
+
+    /// What `path` names now.
+    fn named(&self, path: &SafePath) -> Result<Named, Refusal> {
+        if let Some(stored) = self.cache.find(path.as_bytes()) {
+            if stored.heat.is_hot(self.tick()) || self.root.facts(path) == Some(stored.facts) {
+                return Ok(Named::File(stored));
+            }
+            self.cache.remove(path.as_bytes());
+        }
+        let (file, facts) = match self.root.open_entry(path)? {
+            Entry::File(file, facts) => (file, facts),
+            Entry::Folder(_) => return Ok(Named::Folder),
+        };
+        let content_type = content_type::of(path.file_name().unwrap_or_default(), &self.options.content_type);
+        let stored = Arc::new(Stored::new(file, facts, content_type));
+        if let Content::Bytes(bytes) = &stored.content
+            && facts.is_settled(std::time::SystemTime::now())
+        {
+            self.cache.insert(path.as_bytes(), stored.clone(), bytes.len());
+        }
+        Ok(Named::File(stored))
+    }
+
+    /// Which span of 10 ms this is.
+    fn tick(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis() / 10).unwrap_or(0)
+    }
+}
+
+impl Handler for Files {
+    fn handle(&self, request: Request, rest: SafePath) -> Reply<'_> {
+        match request.method {
+            Method::GET | Method::HEAD => self.answer(request, &rest),
+            Method::OPTIONS => {
+                let mut response = Response::new(Body::Empty);
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response.headers_mut().insert(header::ALLOW, ALLOW);
+                Reply::ready(Ok(response))
+            }
+            Method::POST | Method::PUT | Method::DELETE | Method::PATCH | Method::TRACE | Method::CONNECT => {
+                let error =
+                    Error::new(StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed for a file");
+                Reply::ready(Err(error.with_header(header::ALLOW, ALLOW)))
+            }
+            _ => Reply::ready(Err(Error::unsupported_method(&request.method))),
+        }
+    }
+}
+
+fn redirect(request: &Request) -> Response {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    let location = path::redirect_location(request.target.path(), request.target.query());
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+/// What is sent for a folder, the first that is there (as http.server).
+const INDEX: [&[u8]; 2] = [b"index.html", b"index.htm"];
+
+const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+const CACHE_ENTRIES: usize = 4096;

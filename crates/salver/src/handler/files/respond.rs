@@ -1,0 +1,148 @@
+//! Acts on a [`Plan`]: the one place where a representation of a file becomes a response.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{StatusCode, header};
+use http_body::{Frame, SizeHint};
+
+use super::plan::{Plan, plan};
+use super::stored::Head;
+use crate::body::{Body, BoxError, FileRange};
+use crate::compress;
+use crate::error::Error;
+use crate::handler::{Answer, Response};
+use crate::request::Request;
+use crate::rfc::accept::Coding;
+use crate::rfc::range;
+
+/// Where the bytes of a representation come from.
+pub(crate) enum Source {
+    Bytes(Bytes),
+    /// So many bytes from the start of a file.
+    File(Arc<File>, u64),
+    /// Such a file, compressed as it is sent.
+    Encoded(Arc<File>, u64, Coding),
+}
+
+/// Answers a GET or HEAD with what the preconditions and ranges of `request` ask of this representation.
+pub(crate) fn respond(request: &Request, head: &Head, source: Source) -> Answer {
+    let length = match &source {
+        Source::Bytes(bytes) => Some(bytes.len() as u64),
+        Source::File(_, length) => Some(*length),
+        Source::Encoded(..) => None,
+    };
+    let length_or_zero = length.unwrap_or(0); // where it counts, it is known
+    match plan(&request.method, &request.headers, &head.etag, head.modified, length) {
+        Plan::Whole => Ok(with_head(StatusCode::OK, head, source.whole())),
+        Plan::Part(range) => {
+            let content_range = range::content_range(&range, length_or_zero);
+            let mut response = with_head(StatusCode::PARTIAL_CONTENT, head, source.part(range));
+            response.headers_mut().insert(header::CONTENT_RANGE, content_range);
+            Ok(response)
+        }
+        Plan::Parts(ranges) => Ok(parts(head, &source, &ranges, length_or_zero)),
+        Plan::NotModified => Ok(not_modified(head)),
+        Plan::PreconditionFailed => {
+            Err(Error::new(StatusCode::PRECONDITION_FAILED, "The file is not as the request expects it"))
+        }
+        Plan::Unsatisfiable => {
+            Err(Error::new(StatusCode::RANGE_NOT_SATISFIABLE, "The file has no such range")
+                .with_header(header::CONTENT_RANGE, range::unsatisfied(length_or_zero)))
+        }
+    }
+}
+
+impl Source {
+    fn whole(self) -> Body {
+        match self {
+            Self::Bytes(bytes) => bytes.into(),
+            Self::File(_, 0) => Body::Empty,
+            Self::File(file, length) => Body::File(FileRange { file, offset: 0, length }),
+            Self::Encoded(file, length, coding) => {
+                compress::encode(Body::File(FileRange { file, offset: 0, length }), coding)
+            }
+        }
+    }
+
+    /// A range that lies within.
+    fn part(&self, range: Range<u64>) -> Body {
+        match self {
+            Self::Bytes(bytes) => {
+                let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                bytes.slice(place(range.start)..place(range.end)).into()
+            }
+            Self::File(file, _) | Self::Encoded(file, ..) => Body::File(FileRange {
+                file: file.clone(),
+                offset: range.start,
+                length: range.end - range.start,
+            }),
+        }
+    }
+}
+
+fn with_head(status: StatusCode, head: &Head, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = head.headers.clone();
+    response
+}
+
+/// 304 with what a cache needs to go on using what it has (RFC 9110 §15.4.5).
+fn not_modified(head: &Head) -> Response {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    for name in [header::ETAG, header::LAST_MODIFIED, header::VARY] {
+        if let Some(value) = head.headers.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
+}
+
+/// 206 in several parts (RFC 9110 §14.6), in the order asked for.
+fn parts(head: &Head, source: &Source, ranges: &[Range<u64>], length: u64) -> Response {
+    // Random, so that nobody can put it into a file.
+    let random = || RandomState::new().hash_one(length);
+    let boundary = format!("{:016x}{:016x}", random(), random());
+    let mut bodies = VecDeque::with_capacity(2 * ranges.len() + 1);
+    for range in ranges {
+        bodies.push_back(range::part_head(&boundary, &head.content_type, range, length).into());
+        bodies.push_back(source.part(range.clone()));
+    }
+    bodies.push_back(range::parts_end(&boundary).into());
+    let mut response = with_head(StatusCode::PARTIAL_CONTENT, head, Body::stream(Chain(bodies)));
+    response.headers_mut().insert(header::CONTENT_TYPE, range::parts_type(&boundary));
+    response
+}
+
+/// Bodies one after the other; the length of each is known.
+struct Chain(VecDeque<Body>);
+
+impl http_body::Body for Chain {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        while let Some(body) = self.0.front_mut() {
+            match ready!(Pin::new(body).poll_frame(cx)) {
+                Some(frame) => return Poll::Ready(Some(frame)),
+                None => drop(self.0.pop_front()),
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().filter_map(Body::len).sum())
+    }
+}

@@ -1,0 +1,133 @@
+//! Which representation of a file is sent: as it is, a precompressed sibling (`.zst`, `.br`, `.gz`), or compressed here.
+//!
+//! The client's q-values decide (RFC 9110 §12.5.3); a sibling goes before what must be made first. A sibling counts only if it
+//! is a regular file that is not older than the original, whole seconds compared, as archives and copies keep no more.
+
+use std::sync::Arc;
+
+use http::header;
+
+use super::respond::{Source, respond};
+use super::stored::{Content, Head, Made, Stored};
+use super::{Files, Named};
+use crate::compress;
+use crate::error::Error;
+use crate::handler::{Answer, Reply};
+use crate::request::Request;
+use crate::rfc::accept::{Coding, Codings};
+use crate::rfc::path::SafePath;
+
+impl Files {
+    /// Answers with the representation that the client likes best.
+    pub(super) fn send(&self, request: Request, path: &SafePath, stored: Arc<Stored>) -> Reply<'_> {
+        let codings = Codings::parse(&request.headers);
+        if !SUFFIXES.iter().any(|(coding, _)| codings.takes(*coding)) {
+            return Reply::ready(respond(&request, &stored.head, source(&stored)));
+        }
+        let siblings = self.siblings(path, &stored);
+        match codings.choose(&offer(|coding| siblings & bit(coding) != 0)) {
+            None | Some(Coding::Identity) => {}
+            Some(coding) => {
+                if let Some((head, source)) = self.sibling(path, &stored, coding) {
+                    return Reply::ready(respond(&request, &head, source));
+                }
+            }
+        }
+        // A part of what is compressed here would cost compressing all that comes before it.
+        if stored.is_text() && !request.headers.contains_key(header::RANGE) {
+            match codings.choose(&Coding::ALL) {
+                None | Some(Coding::Identity) => {}
+                Some(coding) => return self.send_encoded(request, path, stored, coding),
+            }
+        }
+        if siblings == 0 {
+            return Reply::ready(respond(&request, &stored.head, source(&stored)));
+        }
+        let mut head = stored.head.clone();
+        head.vary();
+        Reply::ready(respond(&request, &head, source(&stored)))
+    }
+
+    /// The codings there are siblings for, a bit each.
+    fn siblings(&self, path: &SafePath, stored: &Stored) -> u8 {
+        if stored.siblings_heat.is_hot(self.tick()) {
+            return stored.siblings();
+        }
+        let mut found = 0;
+        for (coding, suffix) in SUFFIXES {
+            let facts = path.with_suffix(suffix).and_then(|sibling| self.root.facts(&sibling));
+            if facts.is_some_and(|facts| facts.modified_seconds() >= stored.facts.modified_seconds()) {
+                found |= bit(coding);
+            }
+        }
+        stored.set_siblings(found);
+        found
+    }
+
+    /// The sibling in this coding; `None` if it is gone, is not served, or got too old.
+    fn sibling(&self, path: &SafePath, stored: &Stored, coding: Coding) -> Option<(Head, Source)> {
+        let (_, suffix) = SUFFIXES.into_iter().find(|(of, _)| *of == coding)?;
+        let Ok(Named::File(sibling)) = self.named(&path.with_suffix(suffix)?) else { return None };
+        if sibling.facts.modified_seconds() < stored.facts.modified_seconds() {
+            return None;
+        }
+        let head = Head::new(stored.head.content_type.clone(), &sibling.facts, coding, Made::Stored);
+        Some((head, source(&sibling)))
+    }
+
+    /// Answers with what is compressed here: small content once, larger content whenever it is sent.
+    fn send_encoded(
+        &self,
+        request: Request,
+        path: &SafePath,
+        stored: Arc<Stored>,
+        coding: Coding,
+    ) -> Reply<'_> {
+        let content = match &stored.content {
+            Content::Bytes(bytes) => bytes.clone(),
+            Content::File(file) => {
+                let source = Source::Encoded(file.clone(), stored.facts.size, coding);
+                let head = Head::new(stored.head.content_type.clone(), &stored.facts, coding, Made::OnTheFly);
+                return Reply::ready(respond(&request, &head, source));
+            }
+        };
+        if let Some(answer) = respond_encoded(&request, &stored, coding) {
+            return Reply::ready(answer);
+        }
+        let path = path.clone();
+        Reply::later(async move {
+            let encoded = tokio::task::spawn_blocking(move || compress::encode_all(&content, coding));
+            let encoded = encoded.await.map_err(Error::internal)?.map_err(Error::internal)?;
+            let length = encoded.len();
+            if stored.set_encoded(coding, encoded) {
+                self.cache.charge(path.as_bytes(), &stored, length);
+            }
+            respond_encoded(&request, &stored, coding).unwrap_or_else(|| Err(Error::not_found()))
+        })
+    }
+}
+
+/// Answers with small content that was compressed before.
+fn respond_encoded(request: &Request, stored: &Stored, coding: Coding) -> Option<Answer> {
+    let (head, encoded) = stored.encoded(coding)?;
+    Some(respond(request, head, Source::Bytes(encoded.clone())))
+}
+
+fn source(stored: &Stored) -> Source {
+    match &stored.content {
+        Content::Bytes(bytes) => Source::Bytes(bytes.clone()),
+        Content::File(file) => Source::File(file.clone(), stored.facts.size),
+    }
+}
+
+/// What can be chosen of: identity, and what `there_is`.
+fn offer(there_is: impl Fn(Coding) -> bool) -> Vec<Coding> {
+    Coding::ALL.into_iter().filter(|coding| *coding == Coding::Identity || there_is(*coding)).collect()
+}
+
+fn bit(coding: Coding) -> u8 {
+    1 << coding as u8
+}
+
+const SUFFIXES: [(Coding, &[u8]); 3] =
+    [(Coding::Zstd, b".zst"), (Coding::Brotli, b".br"), (Coding::Gzip, b".gz")];

@@ -1,0 +1,62 @@
+//! The order of a listing: by name without regard to case, as Python's `list.sort(key=lambda a: a.lower())`.
+
+use std::cmp::Ordering;
+
+use super::rows::Rows;
+
+/// Sorts by name; names that differ in case alone stand in the order of their bytes.
+pub(super) fn by_name(rows: &mut Rows) {
+    rows.sort_by(|a, b| compare(a.name, b.name));
+}
+
+fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    let folded = if a.is_ascii() && b.is_ascii() {
+        a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase))
+    } else {
+        lower(a).cmp(lower(b))
+    };
+    folded.then_with(|| a.cmp(b))
+}
+
+/// The code points Python compares: a byte that is no UTF-8 is the surrogate U+DC00 + byte.
+fn lower(name: &[u8]) -> impl Iterator<Item = u32> {
+    name.utf8_chunks().flat_map(|chunk| {
+        let valid = chunk.valid().chars().flat_map(char::to_lowercase).map(u32::from);
+        valid.chain(chunk.invalid().iter().map(|byte| 0xDC00 + u32::from(*byte)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_as_python_sorts_them() {
+        // By Python 3.13: sorted(names, key=lambda a: a.lower()) over os.listdir's surrogates.
+        let sorted: [&[u8]; 12] = [
+            b"!",
+            b"10",
+            b"9",
+            b"A",
+            b"a",
+            b"a.txt",
+            b"a_b",
+            b"ab",
+            "Ä".as_bytes(),
+            "ä".as_bytes(),
+            b"\xFF",
+            "😀".as_bytes(),
+        ];
+        for (at, name) in sorted.iter().enumerate() {
+            for (other_at, other) in sorted.iter().enumerate() {
+                assert_eq!(
+                    compare(name, other),
+                    at.cmp(&other_at),
+                    "{} {}",
+                    name.escape_ascii(),
+                    other.escape_ascii()
+                );
+            }
+        }
+    }
+}
