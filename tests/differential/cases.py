@@ -249,7 +249,7 @@ def all_cases() -> Iterator[Case]:
 def _paths() -> Iterator[Case]:
     for shape in SHAPES:
         yield Case(shape.encode())
-    for name in (*TYPED, *NASTY, *FOLDERS):
+    for name in (*(typed.encode() for typed in TYPED), *NASTY, *FOLDERS):
         target = b"/" + quote(name).encode()
         yield Case(target)
         yield Case(target + b"/")

@@ -43,8 +43,8 @@ FOLDERS: tuple[bytes, ...] = (
 def build(folder: Folder, outside: Folder) -> None:
     """Fill `folder`; links that lead out lead into `outside`."""
     chance = random.Random(1)
-    for name in FOLDERS:
-        folder.folder(os.fsdecode(name))
+    for path in FOLDERS:
+        folder.folder(os.fsdecode(path))
     for number, typed in enumerate(TYPED):
         folder.write(typed, f"{typed} {'x' * number}\n")
     for nasty in NASTY:
@@ -80,7 +80,7 @@ def build(folder: Folder, outside: Folder) -> None:
     ):
         (folder.path / name).symlink_to(target)
     os.mkfifo(folder.path / "fifo")
-    for path in sorted(folder.path.rglob("*"), reverse=True):
-        os.utime(path, (MODIFIED, MODIFIED), follow_symlinks=False)
+    for entry in sorted(folder.path.rglob("*"), reverse=True):
+        os.utime(entry, (MODIFIED, MODIFIED), follow_symlinks=False)
     os.utime(folder.path / "empty.txt", (0, 0))
     Path(folder.path / "unreadable").chmod(0)
