@@ -243,6 +243,14 @@ class Server:
         """How many file descriptors are open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def established(self) -> int:
+        """How many accepted connections it has open."""
+        count = 0
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            count += local.endswith(f":{self.port:04X}") and state != "0A" and inode != "0"
+        return count
+
     def threads(self) -> int:
         """How many threads it has."""
         return len(os.listdir(f"/proc/{self.pid}/task"))
