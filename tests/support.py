@@ -202,7 +202,9 @@ class Server:
         return self.process.pid
 
     def log(self) -> str:
-        """Standard error so far."""
+        """Standard error so far; nothing if it is no file (/dev/full would never end)."""
+        if not self._stderr.is_file():
+            return ""
         return self._stderr.read_text(errors="replace")
 
     def connect(self) -> Wire:
@@ -348,7 +350,7 @@ class Wire:
         return body
 
     def rest(self, seconds: float = PATIENCE) -> bytes:
-        """All bytes until the server closes; a reset counts as the end. `TimeoutError` if it stays open."""
+        """All bytes until the server closes; a reset counts as the end. `socket.timeout` if it stays open."""
         self.socket.settimeout(seconds)
         data = b""
         try:

@@ -151,7 +151,7 @@ def main() -> None:
     Tables.module = module
     replace_server_start(module)
     support.USER.become()
-    os.chdir("/")
     with support.Folder() as folder:
+        os.chdir(folder.path)  # where some tests make their own folder
         tempfile.tempdir = str(folder.path)
         support.main("tests.cpython", ["adapted"])

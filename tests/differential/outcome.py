@@ -52,7 +52,7 @@ def exchange(server: Server, case: Case) -> Outcome:
             connection.sendall(case.wire())
             while piece := connection.recv(1 << 16):
                 data += piece
-        except TimeoutError:
+        except socket.timeout:
             return Outcome(0, "blocked")
         except (ConnectionResetError, BrokenPipeError):
             pass

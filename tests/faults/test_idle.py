@@ -24,7 +24,7 @@ class Idle(Case):
 
     def test_idle_connections(self) -> None:
         self.folder.write("file.txt", "x")
-        count = min(MOST, (raise_descriptor_limit() - 200) // 2)
+        count = min(MOST, raise_descriptor_limit() - 200)
         server = self.serve("--keep-alive", "600", "--access-log", "off")
         for wire in self.open(server, 200):
             wire.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 from tests.support import Answer, Case, Server, Wire, until
@@ -50,7 +51,7 @@ class Slow(Case):
                 try:
                     wire.send(b"x")
                     rest = wire.socket.recv(65536)
-                except TimeoutError:
+                except socket.timeout:
                     pass
                 except ConnectionError:
                     rest = b""
