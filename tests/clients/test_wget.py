@@ -41,7 +41,7 @@ class Wget(Case):
                 "inf",
                 "-np",
                 "-nH",
-                "-q",
+                "-nv",
                 "-e",
                 "robots=off",
                 "--tries=1",
