@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 
 use crate::body::Body;
+use crate::rfc::forwarded::Scheme;
 
 /// One request: a checked head and a body that is read when asked for.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub struct Peer {
     pub remote: Option<SocketAddr>,
     /// The address of ours that it reached.
     pub local: Arc<Local>,
+    /// How it speaks to us, or to the trusted proxy before us.
+    pub scheme: Scheme,
 }
 
 /// An address this server listens on.
@@ -60,6 +63,29 @@ pub enum Local {
     Tcp(SocketAddr),
     /// A Unix socket and its path.
     Unix(std::path::PathBuf),
+}
+
+impl Request {
+    /// A GET of `target` from nowhere, to try a handler without a server.
+    ///
+    /// ```
+    /// let request = salver::Request::get("/a?b");
+    /// assert_eq!(request.target.path(), b"/a");
+    /// ```
+    pub fn get(target: impl Into<Bytes>) -> Self {
+        Self {
+            method: Method::GET,
+            target: Target::new(target.into()),
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            body: Body::Empty,
+            peer: Peer {
+                remote: None,
+                local: Arc::new(Local::Unix(std::path::PathBuf::new())),
+                scheme: Scheme::Http,
+            },
+        }
+    }
 }
 
 impl Target {
@@ -83,6 +109,16 @@ impl Target {
     pub fn query(&self) -> Option<&[u8]> {
         let rest = self.raw.get(self.path_end..)?.strip_prefix(b"?")?;
         rest.split(|byte| *byte == b'#').next()
+    }
+}
+
+impl fmt::Display for Local {
+    /// As a URL: `http://127.0.0.1:8000/`, or `unix:PATH`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "http://{address}/"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 

@@ -87,6 +87,6 @@ fn unsupported(request: &Request) -> Reply<'static> {
 impl Error {
     /// 501 for a method that nothing here knows, in http.server's words.
     pub fn unsupported_method(method: &Method) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, format!("Unsupported method ({:?})", method.as_str()))
+        Self::new(StatusCode::NOT_IMPLEMENTED, format!("Unsupported method ('{method}')"))
     }
 }

@@ -13,6 +13,7 @@ use crate::request::Request;
 use crate::rfc::path::SafePath;
 
 mod methods;
+pub mod redirect;
 
 pub use methods::Methods;
 

@@ -1,0 +1,151 @@
+"""The rows: what is asked of which servers, and what is hoped for.
+
+A row names every server that can do its work. Targets compare within one run: `Target(0.70, to="nginx")` says
+that salver takes at most 0.70 of what nginx takes, by the first column of the row's kind of work or by
+the one it names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from bench import content
+from bench.loads import Load
+from bench.works import AT_REST, BESIDE_IDLE, IDLE_MEMORY, UNDER_LOAD, Work
+
+
+class How(Enum):
+    """How a comparison is made, round by round."""
+
+    RATIO = "÷"
+    DIFFERENCE = "-"
+    ITSELF = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A comparison, and what it may be at most (None: it is only shown)."""
+
+    at_most: float | None
+    how: How = How.RATIO
+    of: str = "salver"
+    to: str = ""
+    key: str = ""  #: a column; the work's first unless named
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row."""
+
+    name: str
+    title: str
+    work: Work
+    servers: tuple[str, ...]
+    load: Load
+    targets: tuple[Target, ...]
+
+
+FILES = ("salver", "nginx", "nginx-cork", "nginx-read", "http.server", "lighttpd")
+SMALL = Load(content.SMALL, length=len(content.SMALL_BODY))
+
+
+def of_nginx(at_most: float) -> tuple[Target, ...]:
+    """The targets of a row that files servers can do."""
+    shown = (Target(None, to=peer) for peer in ("nginx-cork", "nginx-read", "lighttpd"))
+    return (Target(at_most, to="nginx"), Target(0.05, to="http.server"), *shown)
+
+
+CASES = (
+    Case(
+        "small",
+        "13-byte file, 64 connections",
+        UNDER_LOAD,
+        (*FILES, "floor"),
+        SMALL,
+        (*of_nginx(0.70), Target(1.20, to="floor")),
+    ),
+    Case(
+        "304",
+        "304 Not Modified, 64 connections",
+        UNDER_LOAD,
+        FILES,
+        Load(content.SMALL, length=len(content.SMALL_BODY), revalidate=True),
+        of_nginx(0.70),
+    ),
+    Case(
+        "16k",
+        "16 KiB file, 64 connections",
+        UNDER_LOAD,
+        FILES,
+        Load(content.MEDIUM, length=content.MEDIUM_LENGTH),
+        of_nginx(0.85),
+    ),
+    Case(
+        "1m",
+        "1 MiB file, 16 connections",
+        UNDER_LOAD,
+        FILES,
+        Load(content.LARGE, connections=16, length=content.LARGE_LENGTH),
+        of_nginx(0.95),
+    ),
+    Case(
+        "100m",
+        "100 MiB file, 2 connections",
+        UNDER_LOAD,
+        FILES,
+        Load(content.HUGE, connections=2, length=content.HUGE_LENGTH, per_second=10),
+        of_nginx(1.05),
+    ),
+    Case(
+        "listing",
+        "listing of 1,000 entries, 16 connections",
+        UNDER_LOAD,
+        FILES,
+        Load(content.FOLDER, connections=16, holds=content.LAST_ENTRY.encode()),
+        of_nginx(1.0),
+    ),
+    Case(
+        "log",
+        "13-byte file, access log to a file",
+        UNDER_LOAD,
+        ("salver", "salver-log", "nginx", "nginx-log"),
+        SMALL,
+        (
+            Target(0.6, How.DIFFERENCE, of="salver-log", to="salver"),
+            Target(None, How.DIFFERENCE, of="nginx-log", to="nginx"),
+        ),
+    ),
+    Case(
+        "crowd",
+        "13-byte file, 64 connections busy",
+        BESIDE_IDLE,
+        ("salver", "nginx", "lighttpd"),
+        SMALL,
+        (Target(1.15, How.ITSELF), Target(None, How.ITSELF, of="nginx")),
+    ),
+    Case(
+        "idle",
+        "memory of idle connections",
+        IDLE_MEMORY,
+        ("salver", "nginx", "lighttpd"),
+        SMALL,
+        (
+            Target(1100, How.ITSELF),
+            Target(1.20, How.ITSELF, key="left"),
+            Target(None, to="nginx"),
+        ),
+    ),
+    Case(
+        "rest",
+        "one folder served",
+        AT_REST,
+        ("salver", "nginx", "http.server", "lighttpd"),
+        SMALL,
+        (
+            Target(8, How.ITSELF, key="rest_mib"),
+            Target(15, How.ITSELF, key="start_ms"),
+            Target(12, How.ITSELF, key="binary_mib"),
+        ),
+    ),
+)

@@ -1,0 +1,105 @@
+//! THE pipeline: from a request to the response that is sent. The one place that orders steps; adding a step means adding a
+//! line here.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::{HeaderValue, header};
+
+use crate::error::Error;
+use crate::finish::log::Seen;
+use crate::finish::page;
+use crate::guard::Permit;
+use crate::handler::{Answer, Handler, Response};
+use crate::http1::head::Malformed;
+use crate::http1::incoming::Incoming;
+use crate::request::{Peer, Request};
+use crate::rfc::path::SafePath;
+use crate::site::Site;
+
+/// A finished response, and what lasts until it has been sent.
+pub(crate) struct Answered<'s> {
+    pub(crate) response: Response,
+    /// For the access log, once the response is over.
+    pub(crate) seen: Seen,
+    /// The request's place among those under way.
+    pub(crate) permit: Option<Permit<'s>>,
+}
+
+/// What the later steps need of a request that its handler has consumed.
+#[derive(Default)]
+pub(crate) struct Asked {
+    accept: Option<HeaderValue>,
+    accept_encoding: Option<HeaderValue>,
+}
+
+/// One request, from parsed head to finished response. `line` is its request line, and `body` the connection's end of its
+/// content: a fault there is the request's, whatever the handler made of it.
+pub(crate) async fn answer<'s>(
+    site: &'s Site,
+    mut request: Request,
+    line: Bytes,
+    body: Option<Incoming>,
+) -> Answered<'s> {
+    site.guard.forwarded(&mut request);
+    let mut seen = site.log.seen(&request, line);
+    let asked = Asked::of(&request);
+    let passed = site.guard.check(&request).and_then(|permit| Ok((permit, site.routes.find(&request)?)));
+    let (permit, reply) = match passed {
+        Ok((permit, (handler, rest))) => (permit, handle(handler, request, rest).await),
+        Err(error) => (None, Err(error)),
+    };
+    let reply = match body.and_then(|body| body.fault()) {
+        Some(fault) => Err(fault.into()),
+        None => reply,
+    };
+    let response = finish(site, &mut seen, &asked, reply);
+    Answered { response, seen, permit }
+}
+
+/// The answer to a head that is none: no handler sees it.
+pub(crate) fn refuse<'s>(site: &'s Site, peer: &Peer, malformed: Malformed) -> Answered<'s> {
+    let Malformed { status, message, line } = malformed;
+    let mut seen = site.log.seen_malformed(peer, line);
+    let reply = Err(Error::new(status, message));
+    let response = finish(site, &mut seen, &Asked::default(), reply);
+    Answered { response, seen, permit: None }
+}
+
+/// What every response goes through.
+fn finish(site: &Site, seen: &mut Seen, asked: &Asked, reply: Answer) -> Response {
+    let (mut response, message) = match reply {
+        Ok(response) => (response, None),
+        Err(error) => (page::error(asked.accept.as_ref(), &error), Some(error)),
+    };
+    site.headers.apply(&mut response);
+    site.log.started(seen, response.status(), response.headers(), message.as_ref().map(Error::message));
+    response
+}
+
+/// Calls the handler; if it panics, that costs its own request a 500 and nothing else.
+async fn handle(handler: &dyn Handler, request: Request, rest: SafePath) -> Answer {
+    let started = catch_unwind(AssertUnwindSafe(|| handler.handle(request, rest)));
+    let Ok(mut reply) = started else { return Err(panicked()) };
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| Future::poll(Pin::new(&mut reply), cx)));
+        polled.unwrap_or_else(|_| std::task::Poll::Ready(Err(panicked())))
+    })
+    .await
+}
+
+/// The panic hook has said what and where; the client learns nothing of it.
+fn panicked() -> Error {
+    Error::internal("a handler panicked")
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        Self {
+            accept: request.headers.get(header::ACCEPT).cloned(),
+            accept_encoding: request.headers.get(header::ACCEPT_ENCODING).cloned(),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Foreign bytes as they may stand in a log line: printable ASCII, one line, no terminal command.
+
+/// Which bytes beside control bytes, the backslash and what is not ASCII are escaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quotes {
+    /// `"` becomes `\"`.
+    Escaped,
+    /// `"` stays, as http.server leaves it.
+    Kept,
+}
+
+/// Appends `bytes`: control bytes and those from 0x7f on as `\xNN`, a backslash doubled.
+// SECURITY: http.server leaves 0xa0–0xff as they are; whether those are letters depends on the reader's encoding.
+pub(super) fn text(out: &mut Vec<u8>, bytes: &[u8], quotes: Quotes) {
+    let mut rest = bytes;
+    loop {
+        let plain = rest.iter().position(|byte| !is_plain(*byte, quotes)).unwrap_or(rest.len());
+        let (before, after) = rest.split_at(plain);
+        out.extend_from_slice(before);
+        let Some((byte, after)) = after.split_first() else { return };
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'"' => out.extend_from_slice(b"\\\""),
+            _ => out.extend_from_slice(&[b'\\', b'x', hex(byte >> 4), hex(byte & 15)]),
+        }
+        rest = after;
+    }
+}
+
+/// Appends `bytes` as a JSON string (RFC 8259 §7) of ASCII only; bytes that are not UTF-8 are read as Latin-1.
+pub(super) fn json(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.chars().for_each(|char| json_char(out, char)),
+        Err(_) => bytes.iter().for_each(|byte| json_char(out, char::from(*byte))),
+    }
+    out.push(b'"');
+}
+
+fn json_char(out: &mut Vec<u8>, char: char) {
+    match char {
+        '"' => out.extend_from_slice(b"\\\""),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        ' '..='~' => out.push(char as u8),
+        _ => {
+            for unit in char.encode_utf16(&mut [0; 2]) {
+                let [high, low] = unit.to_be_bytes();
+                out.extend_from_slice(b"\\u");
+                out.extend_from_slice(&[hex(high >> 4), hex(high & 15), hex(low >> 4), hex(low & 15)]);
+            }
+        }
+    }
+}
+
+fn is_plain(byte: u8, quotes: Quotes) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'\\' && (byte != b'"' || quotes == Quotes::Kept)
+}
+
+fn hex(digit: u8) -> u8 {
+    if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_one_line_of_ascii() {
+        for (bytes, kept, escaped) in [
+            (&b""[..], "", ""),
+            (b"GET / HTTP/1.1", "GET / HTTP/1.1", "GET / HTTP/1.1"),
+            (b"a\r\nb\x1b[31m", "a\\x0d\\x0ab\\x1b[31m", "a\\x0d\\x0ab\\x1b[31m"),
+            (b"\\n\"", "\\\\n\"", "\\\\n\\\""),
+            (b"\x7f\x80\xff\x00", "\\x7f\\x80\\xff\\x00", "\\x7f\\x80\\xff\\x00"),
+        ] {
+            let mut out = Vec::new();
+            text(&mut out, bytes, Quotes::Kept);
+            assert_eq!(String::from_utf8_lossy(&out), kept);
+            out.clear();
+            text(&mut out, bytes, Quotes::Escaped);
+            assert_eq!(String::from_utf8_lossy(&out), escaped);
+        }
+    }
+
+    #[test]
+    fn json_reads_back_as_it_was() {
+        for (bytes, want) in [
+            (&b""[..], ""),
+            (b"a\"\\\n\x1b\x7f", "a\"\\\n\u{1b}\u{7f}"),
+            ("é😀\u{9b}".as_bytes(), "é😀\u{9b}"),
+            (b"\xff\xe9", "ÿé"),
+        ] {
+            let mut out = Vec::new();
+            json(&mut out, bytes);
+            assert!(out.iter().all(|byte| matches!(byte, b' '..=b'~')), "{out:?}");
+            assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), want);
+        }
+    }
+}

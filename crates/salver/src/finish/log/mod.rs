@@ -1,0 +1,320 @@
+//! The access log: one line a request, whatever the client sends, written off the hot path.
+//!
+//! A request goes through three calls: [`AccessLog::seen`] keeps what the line will need, [`AccessLog::started`] comes with the
+//! head of the response (where http.server writes its line), [`AccessLog::done`] with its end (where every other format does).
+//! The lines go to a [`Sink`], which the event log shares so that lines on standard error do not mix.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use self::format::Plan;
+use self::line::Entry;
+use crate::request::{Local, Peer, Request, Target};
+use crate::start_error::StartError;
+
+mod escape;
+mod format;
+mod line;
+mod sink;
+mod stamp;
+
+pub use format::{BadFormat, Format};
+pub use sink::Sink;
+
+/// What is logged of requests, and where.
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(clap::Args), group(skip))]
+pub struct Options {
+    /// Where requests are logged: a file, `-` for standard output, `stderr` or `off`
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE|-|off", default_value_t))]
+    pub access_log: Destination,
+
+    /// How: `python` (as http.server), `common`, `combined`, `json`, or text with gunicorn's atoms, `%(h)s %(r)s %(s)s`
+    #[cfg_attr(feature = "cli", arg(long, value_name = "F", default_value_t))]
+    pub access_log_format: Format,
+}
+
+/// Where access lines go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Destination {
+    /// Nowhere: `off`.
+    Off,
+    /// The process's standard error: `stderr`.
+    #[default]
+    Stderr,
+    /// The process's standard output: `-`, as in gunicorn.
+    Stdout,
+    /// The end of a file.
+    File(PathBuf),
+}
+
+/// An open access log.
+#[derive(Clone, Debug)]
+pub struct AccessLog(Option<Arc<Open>>);
+
+/// What a line will need of a request, kept while the handler has it.
+#[derive(Debug)]
+pub struct Seen(Option<Details>);
+
+/// How a response ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The status that was sent.
+    pub status: StatusCode,
+    /// How many bytes of content were sent.
+    pub bytes_sent: u64,
+    /// Whether that was the whole response; one that was cut is not complete.
+    pub complete: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    format: Format,
+    sink: Arc<Sink>,
+}
+
+#[derive(Debug)]
+struct Details {
+    remote: Option<SocketAddr>,
+    local: Option<Arc<Local>>,
+    line: Bytes,
+    /// `None` for a request that could not be read.
+    target: Option<Target>,
+    /// The values of `Format::request_fields`, by place.
+    request_fields: Vec<Option<HeaderValue>>,
+    response_fields: Vec<Option<HeaderValue>>,
+    /// When the head was there; `None` for http.server's line, which tells no duration.
+    since: Option<Instant>,
+}
+
+impl AccessLog {
+    /// Opens the log that `options` name.
+    ///
+    /// # Errors
+    /// The file cannot be opened for writing.
+    pub fn open(options: &Options) -> Result<Self, StartError> {
+        let sink = match &options.access_log {
+            Destination::Off => return Ok(Self::off()),
+            Destination::Stderr => Sink::stderr()?,
+            Destination::Stdout => Sink::stdout()?,
+            Destination::File(path) => Sink::file(path)?,
+        };
+        Ok(Self(Some(Arc::new(Open { format: options.access_log_format.clone(), sink }))))
+    }
+
+    /// A log that keeps nothing.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Keeps what the line will need of `request`; `line` is the request line as sent, without its line end.
+    pub fn seen(&self, request: &Request, line: Bytes) -> Seen {
+        Seen(self.0.as_ref().map(|log| {
+            let values = fields(&request.headers, log.format.request_fields());
+            log.details(&request.peer, line, Some(request.target.clone()), values)
+        }))
+    }
+
+    /// The same for a request that could not be read; `line` is what came of it.
+    pub fn seen_malformed(&self, peer: &Peer, line: Bytes) -> Seen {
+        Seen(self.0.as_ref().map(|log| log.details(peer, line, None, Vec::new())))
+    }
+
+    /// The head of the response is about to be sent: http.server's line is written now.
+    ///
+    /// `message` holds the words of an error page of ours; the line `code 404, message File not found` comes first then.
+    pub fn started(&self, seen: &mut Seen, status: StatusCode, headers: &HeaderMap, message: Option<&str>) {
+        let (Some(log), Some(details)) = (&self.0, &mut seen.0) else { return };
+        match log.format.plan {
+            Plan::Python => log.write(|out, time| line::python(out, details, time, status, message)),
+            _ => details.response_fields = fields(headers, log.format.response_fields()),
+        }
+    }
+
+    /// The response is over, or was cut: every format but http.server's is written now.
+    pub fn done(&self, seen: Seen, outcome: Outcome) {
+        let (Some(log), Some(details)) = (&self.0, &seen.0) else { return };
+        let Outcome { status, bytes_sent: bytes, complete } = outcome;
+        let took = details.since.map_or(Duration::ZERO, |since| since.elapsed());
+        let entry = Entry { details, status, bytes, complete, took };
+        match &log.format.plan {
+            Plan::Python => {}
+            Plan::Json => log.write(|out, time| line::json(out, &entry, time)),
+            Plan::Pieces(pieces) => log.write(|out, time| line::pieces(out, pieces, &entry, time)),
+        }
+    }
+
+    /// Opens a log file anew after a rotation.
+    pub fn reopen(&self) {
+        if let Some(log) = &self.0 {
+            log.sink.reopen();
+        }
+    }
+}
+
+impl Open {
+    fn details(
+        &self,
+        peer: &Peer,
+        line: Bytes,
+        target: Option<Target>,
+        request_fields: Vec<Option<HeaderValue>>,
+    ) -> Details {
+        Details {
+            remote: peer.remote,
+            local: Some(peer.local.clone()),
+            line,
+            target,
+            request_fields,
+            response_fields: Vec::new(),
+            since: (self.format.plan != Plan::Python).then(Instant::now),
+        }
+    }
+
+    fn write(&self, render: impl FnOnce(&mut Vec<u8>, &str)) {
+        SCRATCH.with_borrow_mut(|out| {
+            out.clear();
+            stamp::now(self.format.stamp(), |time| render(out, time));
+            self.sink.append(out);
+        });
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.sink.flush();
+    }
+}
+
+impl Details {
+    fn request_field(&self, place: usize) -> Option<&HeaderValue> {
+        self.request_fields.get(place)?.as_ref()
+    }
+}
+
+impl FromStr for Destination {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "off" => Self::Off,
+            "stderr" => Self::Stderr,
+            "-" => Self::Stdout,
+            path => Self::File(path.into()),
+        })
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Stderr => f.write_str("stderr"),
+            Self::Stdout => f.write_str("-"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+fn fields(headers: &HeaderMap, names: &[HeaderName]) -> Vec<Option<HeaderValue>> {
+    names.iter().map(|name| headers.get(name).cloned()).collect()
+}
+
+thread_local! {
+    /// Where a line is put together, so that the sink's lock is held for one copy only.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::ETAG;
+    use http::{Method, Version};
+
+    use super::*;
+    use crate::body::Body;
+
+    fn logged(format: &str, use_it: impl FnOnce(&AccessLog)) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let access_log = Destination::File(path.clone());
+        let log =
+            AccessLog::open(&Options { access_log, access_log_format: format.parse().unwrap() }).unwrap();
+        use_it(&log);
+        drop(log);
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    fn peer() -> Peer {
+        let local = Arc::new(Local::Tcp("127.0.0.1:80".parse().unwrap()));
+        Peer { remote: Some("127.0.0.1:5000".parse().unwrap()), local, scheme: crate::Scheme::Http }
+    }
+
+    fn request() -> Request {
+        let mut headers = HeaderMap::new();
+        headers.insert("user-agent", HeaderValue::from_static("test"));
+        let target = Target::new(Bytes::from_static(b"/x"));
+        Request {
+            method: Method::GET,
+            target,
+            version: Version::HTTP_11,
+            headers,
+            body: Body::Empty,
+            peer: peer(),
+        }
+    }
+
+    #[test]
+    fn http_server_s_line_is_written_with_the_head() {
+        let text = logged("python", |log| {
+            let mut seen = log.seen(&request(), Bytes::from_static(b"GET /x HTTP/1.1"));
+            log.started(&mut seen, StatusCode::NOT_FOUND, &HeaderMap::new(), Some("File not found"));
+            log.done(seen, Outcome { status: StatusCode::NOT_FOUND, bytes_sent: 5, complete: true });
+        });
+        let lines: Vec<_> = text.lines().collect();
+        let [error, line] = lines[..] else { panic!("{text}") };
+        assert!(
+            error.starts_with("127.0.0.1 - - [") && error.ends_with("] code 404, message File not found")
+        );
+        assert!(line.starts_with("127.0.0.1 - - [") && line.ends_with("] \"GET /x HTTP/1.1\" 404 -"));
+    }
+
+    #[test]
+    fn the_other_formats_are_written_at_the_end() {
+        let text = logged("%(a)s %({ETag}o)s %({x}i)s %(s)s %(B)s", |log| {
+            let headers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static("t"))]);
+            let mut seen = log.seen(&request(), Bytes::from_static(b"GET /x HTTP/1.1"));
+            log.started(&mut seen, StatusCode::OK, &headers, None);
+            log.done(seen, Outcome { status: StatusCode::OK, bytes_sent: 5, complete: false });
+            let seen = log.seen_malformed(&peer(), Bytes::from_static(b"?"));
+            log.done(seen, Outcome { status: StatusCode::BAD_REQUEST, bytes_sent: 0, complete: true });
+        });
+        assert_eq!(text, "test t - 200 5\n- - - 400 0\n");
+    }
+
+    #[test]
+    fn a_log_that_is_off_keeps_nothing() {
+        let log = AccessLog::open(&Options { access_log: Destination::Off, ..Options::default() }).unwrap();
+        assert!(log.seen(&request(), Bytes::new()).0.is_none());
+    }
+
+    #[test]
+    fn a_destination_reads_back_as_shown() {
+        for (text, want) in [
+            ("off", Destination::Off),
+            ("-", Destination::Stdout),
+            ("stderr", Destination::Stderr),
+            ("./off", Destination::File("./off".into())),
+        ] {
+            assert_eq!(text.parse::<Destination>().unwrap(), want);
+            assert_eq!(want.to_string(), text);
+        }
+    }
+}

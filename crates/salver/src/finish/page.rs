@@ -1,0 +1,133 @@
+//! Error pages: the one place where an [`Error`] becomes a response.
+//!
+//! The client learns the status and the error's message, as HTML, JSON or plain text; never the cause, a path of the file
+//! system or the text of a system error. The cause goes to the log.
+
+use http::header;
+use http::{HeaderMap, HeaderValue};
+
+use crate::error::{Blame, Error};
+use crate::handler::Response;
+use crate::rfc::accept;
+
+/// The response for `error`, in the form that `accept` asks for; plain text if it does not care.
+pub(crate) fn error(accept: Option<&HeaderValue>, error: &Error) -> Response {
+    log(error);
+    let status = error.status();
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let (code, message) = (status.as_u16(), error.message());
+    let (content_type, page) = match form(accept) {
+        Form::Text => (TEXT, format!("{code} {reason}: {message}\n")),
+        Form::Html => (HTML, html(code, reason, message)),
+        Form::Json => {
+            let page = serde_json::json!({ "status": code, "reason": reason, "message": message });
+            (JSON, format!("{page}\n"))
+        }
+    };
+    let mut response = Response::new(page.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.clone_from(error.headers());
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+/// A fault of ours or of a program behind us is news; a client's is one line of the access log.
+fn log(error: &Error) {
+    match (error.blame(), error.cause()) {
+        (Blame::Client, None) => {}
+        (Blame::Client, Some(_)) => tracing::debug!("{error}"),
+        (Blame::Us | Blame::Upstream, Some(_)) => tracing::error!("{error}"),
+        (Blame::Us | Blame::Upstream, None) => tracing::debug!("{error}"),
+    }
+}
+
+enum Form {
+    Text,
+    Html,
+    Json,
+}
+
+fn form(accept: Option<&HeaderValue>) -> Form {
+    let mut headers = HeaderMap::new();
+    if let Some(accept) = accept {
+        headers.insert(header::ACCEPT, accept.clone());
+    }
+    match accept::prefer(&headers, &["text/plain", "text/html", "application/json"]) {
+        Some(1) => Form::Html,
+        Some(2) => Form::Json,
+        _ => Form::Text,
+    }
+}
+
+fn html(code: u16, reason: &str, message: &str) -> String {
+    let message = escape(message);
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{code} {reason}</title>\n</head>\n\
+         <body>\n<h1>{code} {reason}</h1>\n<p>{message}</p>\n</body>\n</html>\n"
+    )
+}
+
+/// Text that can stand in HTML, also inside quotes.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#x27;"),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+    use crate::Body;
+
+    fn page(accept: &'static str, error: &Error) -> (String, String) {
+        let accept = (!accept.is_empty()).then(|| HeaderValue::from_static(accept));
+        let response = super::error(accept.as_ref(), error);
+        assert_eq!(response.status(), error.status());
+        let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        let Body::Bytes(page) = response.into_body() else { panic!() };
+        (kind, String::from_utf8(page.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn the_form_is_the_one_that_is_accepted() {
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        for (accept, kind) in [
+            ("", TEXT),
+            ("*/*", TEXT),
+            ("image/png", TEXT),
+            (browser, HTML),
+            ("application/json", JSON),
+            ("application/json;q=0.1, text/html", HTML),
+        ] {
+            assert_eq!(page(accept, &Error::not_found()).0, kind, "{accept}");
+        }
+    }
+
+    #[test]
+    fn the_cause_stays_here_and_the_message_is_text() {
+        let error = Error::new(StatusCode::NOT_FOUND, "no <b>such</b> \"page\"").because("/etc/secret");
+        for accept in ["", "text/html", "application/json"] {
+            let (_, page) = page(accept, &error);
+            assert!(!page.contains("secret"), "{page}");
+        }
+        assert!(page("text/html", &error).1.contains("no &lt;b&gt;such&lt;/b&gt; &quot;page&quot;"));
+    }
+}

@@ -1,0 +1,102 @@
+//! `uri-host [ ":" port ]`, the value of `Host` and the authority of a target (RFC 9110 §7.2, RFC 3986 §3.2.2).
+//!
+//! Refused: user information, a list, a path, spaces, an empty host, an address in brackets that is not IPv6.
+
+use std::net::Ipv6Addr;
+
+/// A host and port that are well-formed; what the host means is not looked at.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Authority {
+    /// The port, if one is written: the one of `x:` is none.
+    pub(super) port: Option<u16>,
+}
+
+impl Authority {
+    pub(super) fn parse(authority: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(authority).ok()?;
+        let rest = match text.strip_prefix('[') {
+            Some(literal) => {
+                let (address, rest) = literal.split_once(']')?;
+                address.parse::<Ipv6Addr>().ok()?;
+                rest
+            }
+            None => {
+                let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+                is_name(name.as_bytes()).then_some(rest)?
+            }
+        };
+        let port = match rest.strip_prefix(':') {
+            None if rest.is_empty() => None,
+            None => return None,
+            Some("") => None,
+            // `parse` alone would take a sign.
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
+            Some(_) => return None,
+        };
+        Some(Self { port })
+    }
+}
+
+/// A `reg-name` or IPv4 address that is not empty; without the comma, which a list of hosts would hide behind.
+fn is_name(mut name: &[u8]) -> bool {
+    let found = !name.is_empty();
+    while let [first, rest @ ..] = name {
+        name = match (first, rest) {
+            (b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~', _) => rest,
+            (b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=', _) => rest,
+            (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+            _ => return false,
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_and_port_and_nothing_else() {
+        for (authority, port) in [
+            ("localhost", Some(None)),
+            ("localhost:", Some(None)),
+            ("localhost:8000", Some(Some(8000))),
+            ("0.0.0.0=5000", Some(None)), // `=` is a sub-delimiter
+            ("a_b.%C3%A9~", Some(None)),
+            ("[::1]", Some(None)),
+            ("[::1]:65535", Some(Some(65_535))),
+            ("[::ffff:1.2.3.4]:80", Some(Some(80))),
+            ("", None),
+            (":80", None),
+            ("a:65536", None),
+            ("a:+1", None),
+            ("a:1:2", None),
+            ("::1", None),
+            ("[::1", None),
+            ("[::1]x", None),
+            ("[::1%25eth0]", None),
+            ("[v1.a]", None),
+            ("[]", None),
+            ("a]", None),
+            ("user@a", None),
+            ("user:1@a", None),
+            ("a, b", None),
+            ("a,b", None),
+            ("a b", None),
+            ("a/b", None),
+            ("a?b", None),
+            ("a#b", None),
+            ("a\\b", None),
+            ("a<b", None),
+            ("a%2", None),
+            ("a%zz", None),
+            ("é", None),
+        ] {
+            assert_eq!(
+                Authority::parse(authority.as_bytes()).map(|authority| authority.port),
+                port,
+                "{authority}"
+            );
+        }
+    }
+}

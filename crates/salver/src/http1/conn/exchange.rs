@@ -1,0 +1,132 @@
+//! One request and its answer.
+
+use http::Method;
+
+use super::Next;
+use super::read::{Gone, Upload, UploadState};
+use super::send::Sent;
+use super::wire::{Client, Wire};
+use crate::answer::{self, Answered};
+use crate::body::Body;
+use crate::finish::log::Outcome;
+use crate::http1::body::BodyReader;
+use crate::http1::head::{Framing, Head, Malformed};
+use crate::http1::incoming;
+use crate::http1::reply::Asked;
+use crate::request::Request;
+
+impl Wire<'_> {
+    /// Answers one request; what is left of its body is read, so that it is never taken for the next one.
+    pub(super) async fn exchange(&mut self, head: Box<Head>) -> Next {
+        let shared = &**self.shared;
+        let mut asked = Asked {
+            protocol: shared.options.protocol.into(),
+            version: head.version,
+            head_only: head.method == Method::HEAD,
+            keep_alive: shared.keeps_alive(&head),
+        };
+        self.client = if asked.keep_alive { Client::Open } else { Client::OnLast };
+        let (mut upload, body) = self.upload(&head);
+        let request = Request {
+            method: head.method,
+            target: head.target,
+            version: head.version,
+            headers: head.headers,
+            body,
+            peer: self.peer.clone(),
+        };
+        let fault = upload.incoming.clone();
+        let answer = answer::answer(&shared.site, request, head.line, fault);
+        let answered = match self.drive(&mut upload, answer).await {
+            Ok(answered) => answered,
+            Err(Gone) => return Next::Close,
+        };
+        asked.keep_alive = asked.keep_alive && !shared.is_stopping() && self.will_be_read(&mut upload);
+        let Answered { response, seen, permit } = answered;
+        let status = response.status();
+        let sent = self.respond(&mut upload, &asked, response).await;
+        drop(permit);
+        let Sent { bytes, complete, keep_alive } = sent;
+        shared.site.log.done(seen, Outcome { status, bytes_sent: bytes, complete });
+        if !complete {
+            return Next::Close;
+        }
+        if upload.state == UploadState::Open && keep_alive {
+            self.drain(&mut upload, DRAINED).await;
+        }
+        if upload.state != UploadState::Complete {
+            return Next::Linger;
+        }
+        match keep_alive {
+            true => Next::Keep,
+            false if self.has_input() => Next::Linger,
+            false => Next::Close,
+        }
+    }
+
+    /// Answers a head that is none; nothing that follows it is acted upon.
+    pub(super) async fn refuse(&mut self, malformed: Malformed) -> Next {
+        let shared = &**self.shared;
+        let asked = Asked {
+            protocol: shared.options.protocol.into(),
+            version: http::Version::HTTP_11,
+            head_only: malformed.line.starts_with(b"HEAD "),
+            keep_alive: false,
+        };
+        let Answered { response, seen, .. } = answer::refuse(&shared.site, self.peer, malformed);
+        let status = response.status();
+        let mut nothing = Upload::none();
+        let Sent { bytes, complete, .. } = self.respond(&mut nothing, &asked, response).await;
+        shared.site.log.done(seen, Outcome { status, bytes_sent: bytes, complete });
+        Next::Linger
+    }
+
+    /// The way a request's body takes to its handler.
+    fn upload(&self, head: &Head) -> (Upload, Body) {
+        let length = match head.framing {
+            Framing::None => return (Upload::none(), Body::Empty),
+            Framing::Length(length) => Some(length),
+            Framing::Chunked => None,
+        };
+        let (incoming, content) = incoming::incoming(length, self.deadline.waker().cloned());
+        let state = if head.expect_continue { UploadState::HeldBack } else { UploadState::Open };
+        let upload = Upload {
+            incoming: Some(incoming),
+            reader: BodyReader::new(head.framing),
+            state,
+            allowed: self.shared.site.guard.limit_body(),
+        };
+        (upload, Body::Stream(Box::pin(content)))
+    }
+
+    /// Whether a body that the handler left can be read to its end without making the client wait for nothing; if not,
+    /// the answer says that the connection closes.
+    fn will_be_read(&mut self, upload: &mut Upload) -> bool {
+        match upload.state {
+            UploadState::Complete => true,
+            UploadState::HeldBack | UploadState::Broken => false,
+            UploadState::Open => match &upload.incoming {
+                Some(incoming) if incoming.is_unwanted() => {
+                    self.skip_received(upload)
+                        || upload.reader.left().is_some_and(|left| left <= DRAINED as u64)
+                }
+                _ => true, // the response is made from it
+            },
+        }
+    }
+}
+
+impl Upload {
+    /// That of a request without a body.
+    pub(super) fn none() -> Self {
+        Self {
+            incoming: None,
+            reader: BodyReader::new(Framing::None),
+            state: UploadState::Complete,
+            allowed: 0,
+        }
+    }
+}
+
+/// How much of a body that nobody wanted is read to keep the connection, in bytes.
+const DRAINED: usize = 64 * 1024;

@@ -1,0 +1,157 @@
+//! One HTTP/1 connection over a socket: the only part of `http1` that does IO.
+//!
+//! What is idle is small: a connection between two requests is this task and its socket, without a buffer, a boxed future or
+//! a timer of its own. When something arrives it borrows buffers from its loop, boxes the future that serves requests, and
+//! gives both back when it has nothing left to do.
+//!
+//! Refused: everything `head` and `body` refuse, and to act on anything that follows a refused request.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::Fault;
+use super::head::HeadReader;
+use crate::request::Peer;
+use crate::server::Shared;
+use crate::server::clock::Deadline;
+use crate::server::socket::Io;
+
+mod exchange;
+mod read;
+mod send;
+mod wire;
+
+use wire::Wire;
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    io: Io,
+    peer: Peer,
+    shared: Arc<Shared>,
+    deadline: Arc<Deadline>,
+    age: Age,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    /// Its first request has not come.
+    Fresh,
+    /// Its first request has not come, and the server stops: it has a moment left to send one.
+    Hurried,
+    /// It had an answer.
+    Kept,
+}
+
+/// What becomes of a connection after it was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// It may have another request.
+    Keep,
+    /// It ends; all that was received has been read.
+    Close,
+    /// It ends, and something may still be on its way to us: a bare close would reset the connection and take the answer with
+    /// it (RFC 9112 §9.6).
+    Linger,
+}
+
+impl Connection {
+    pub(crate) fn new(io: Io, peer: Peer, shared: Arc<Shared>) -> Self {
+        let deadline = shared.clock.deadline();
+        Self { io, peer, shared, deadline, age: Age::Fresh }
+    }
+
+    /// Serves the connection until it ends.
+    pub(crate) async fn run(mut self) {
+        while self.readable().await {
+            match Box::pin(self.serve()).await {
+                Next::Keep => {}
+                Next::Close => return,
+                Next::Linger => return Box::pin(self.linger()).await,
+            }
+        }
+    }
+
+    /// Waits, holding nothing, until there is something to read; `false` when the connection is over.
+    async fn readable(&mut self) -> bool {
+        let options = &self.shared.options;
+        self.deadline.arm(match self.age {
+            Age::Kept => options.keep_alive.into(),
+            Age::Fresh | Age::Hurried => options.header_timeout.into(),
+        });
+        poll_fn(|cx| {
+            self.deadline.belongs_to(cx);
+            if let Poll::Ready(ready) = self.io.poll_readable(cx) {
+                return Poll::Ready(ready.is_ok());
+            }
+            if self.deadline.is_over() {
+                return Poll::Ready(false);
+            }
+            if !self.shared.is_stopping() {
+                return Poll::Pending;
+            }
+            // A stop: what the kernel has and the loop has not seen yet is still answered.
+            match self.age {
+                _ if self.io.has_data() => Poll::Ready(true),
+                Age::Kept => Poll::Ready(false),
+                Age::Hurried => Poll::Pending,
+                Age::Fresh => {
+                    self.age = Age::Hurried;
+                    self.deadline.arm(HURRY);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Answers requests as long as there are bytes of one.
+    async fn serve(&mut self) -> Next {
+        let mut wire = Wire::new(self);
+        loop {
+            match wire.read_head().await {
+                read::Start::Request(head) => match wire.exchange(head).await {
+                    Next::Keep if wire.has_input() => {}
+                    next => {
+                        drop(wire);
+                        self.age = Age::Kept;
+                        return next;
+                    }
+                },
+                read::Start::Refused(malformed) => return wire.refuse(malformed).await,
+                read::Start::Idle => return Next::Keep,
+                read::Start::Gone => return Next::Close,
+            }
+        }
+    }
+
+    /// Says that we are done, and reads on until the client is, or for a few seconds.
+    async fn linger(mut self) {
+        self.io.finish_sending();
+        self.deadline.arm(LINGER);
+        let mut rest = self.shared.buffers.take();
+        poll_fn(|cx| {
+            loop {
+                rest.input.clear();
+                match self.io.poll_read(cx, &mut rest.input) {
+                    Poll::Ready(Ok(count)) if count > 0 => {}
+                    Poll::Pending if !self.deadline.is_over() => return Poll::Pending,
+                    _ => return Poll::Ready(()),
+                }
+                if self.deadline.is_over() {
+                    return Poll::Ready(());
+                }
+            }
+        })
+        .await;
+        self.shared.buffers.give_back(rest);
+    }
+}
+
+/// How long a closed connection is read on.
+const LINGER: Duration = Duration::from_secs(3);
+/// How long a connection that has sent nothing yet may hold up a stop.
+const HURRY: Duration = Duration::from_millis(500);

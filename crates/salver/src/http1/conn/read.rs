@@ -1,0 +1,279 @@
+//! Receiving: request heads, and bodies as far as their handlers ask for them.
+
+use std::borrow::Cow;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes};
+use http::StatusCode;
+
+use super::wire::{Client, Wire};
+use super::{Fault, HeadReader};
+use crate::http1::body::{BodyReader, Step};
+use crate::http1::head::{Head, Malformed};
+use crate::http1::incoming::Incoming;
+use crate::http1::reply::CONTINUE;
+
+/// What a connection begins with.
+pub(super) enum Start {
+    Request(Box<Head>),
+    Refused(Malformed),
+    /// Nothing has come.
+    Idle,
+    /// The client has left.
+    Gone,
+}
+
+/// The body of one request, as seen by the connection.
+#[derive(Debug)]
+pub(super) struct Upload {
+    /// The way to the handler; `None` where the request has no body.
+    pub(super) incoming: Option<Incoming>,
+    pub(super) reader: BodyReader,
+    pub(super) state: UploadState,
+    /// How many bytes may still come (`--limit-body`).
+    pub(super) allowed: u64,
+}
+
+/// How far a request body has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UploadState {
+    /// The client waits for `100 Continue`.
+    HeldBack,
+    /// It comes, or may come.
+    Open,
+    /// It is complete, or there is none.
+    Complete,
+    /// It will never be complete; what follows on the connection means nothing.
+    Broken,
+}
+
+/// The client has closed the connection while its answer was made.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+impl Wire<'_> {
+    /// Reads the head of the next request.
+    pub(super) async fn read_head(&mut self) -> Start {
+        let mut reader = HeadReader::default();
+        let mut waited = self.deadline.is_armed();
+        loop {
+            if self.has_input() {
+                match reader.read(&self.input, &self.shared.limits) {
+                    Ok(Some((head, used))) => {
+                        self.input.advance(used);
+                        self.deadline.disarm();
+                        return Start::Request(Box::new(head));
+                    }
+                    Ok(None) => {}
+                    Err(malformed) => return Start::Refused(malformed),
+                }
+            }
+            let read = poll_fn(|cx| {
+                match self.poll_fill(cx, 4096) {
+                    Poll::Pending if !self.has_input() => Poll::Ready(None),
+                    // `--header-timeout` is for the whole head, from its first byte on (from accept for the first head).
+                    Poll::Pending if !waited => {
+                        waited = true;
+                        self.deadline.arm(self.shared.options.header_timeout.into());
+                        Poll::Pending
+                    }
+                    Poll::Pending if self.deadline.is_over() => Poll::Ready(Some(Err(Slow))),
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(read) => Poll::Ready(Some(Ok(read.unwrap_or(0)))),
+                }
+            });
+            match read.await {
+                None => return Start::Idle,
+                Some(Ok(0)) => return Start::Gone,
+                Some(Ok(_)) => {}
+                Some(Err(Slow)) => return Start::Refused(self.slow_head()),
+            }
+        }
+    }
+
+    fn slow_head(&self) -> Malformed {
+        let line = self.input[..].split(|byte: &u8| *byte == b'\r').next().unwrap_or_default();
+        let line = line.get(..self.shared.limits.request_line).unwrap_or(line);
+        Malformed {
+            status: StatusCode::REQUEST_TIMEOUT,
+            message: Cow::Borrowed("The request head came too slowly"),
+            line: Bytes::copy_from_slice(line),
+        }
+    }
+
+    /// Runs `future` to its end while the request's body is fed to whoever reads it.
+    ///
+    /// # Errors
+    /// [`Gone`] when the client leaves first: the future is then dropped by the caller.
+    pub(super) async fn drive<T>(
+        &mut self,
+        upload: &mut Upload,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Gone> {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(done) = future.as_mut().poll(cx) {
+                    return Poll::Ready(Ok(done));
+                }
+                if let Err(gone) = ready!(self.poll_feed(cx, upload)) {
+                    return Poll::Ready(Err(gone));
+                }
+            }
+        })
+        .await
+    }
+
+    /// Brings the handler the chunk it waits for. `Ready(Ok)`: something changed for the handler.
+    pub(super) fn poll_feed(&mut self, cx: &mut Context<'_>, upload: &mut Upload) -> Poll<Result<(), Gone>> {
+        let Some(incoming) = &upload.incoming else { return self.poll_left(cx) };
+        if matches!(upload.state, UploadState::Complete | UploadState::Broken) {
+            return self.poll_left(cx);
+        }
+        if !incoming.is_wanted() {
+            return Poll::Pending;
+        }
+        if upload.state == UploadState::HeldBack {
+            upload.state = UploadState::Open;
+            self.output.extend_from_slice(CONTINUE); // RFC 9110 §10.1.1: only now that somebody reads
+        }
+        if ready!(self.poll_flush(cx)).is_err() {
+            return Poll::Ready(Err(Gone));
+        }
+        match ready!(self.poll_chunk(cx, upload)) {
+            Ok(Some(chunk)) => self.hand_over(upload, chunk),
+            Ok(None) => {
+                upload.state = UploadState::Complete;
+                if let Some(incoming) = &upload.incoming {
+                    incoming.end();
+                }
+            }
+            Err(fault) => {
+                upload.state = UploadState::Broken;
+                if let Some(incoming) = &upload.incoming {
+                    incoming.fail(fault);
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn hand_over(&self, upload: &mut Upload, chunk: Bytes) {
+        let Some(incoming) = &upload.incoming else { return };
+        match upload.allowed.checked_sub(chunk.len() as u64) {
+            Some(allowed) => {
+                upload.allowed = allowed;
+                incoming.put(chunk);
+            }
+            None => {
+                upload.state = UploadState::Broken;
+                incoming.fail(too_large_body());
+            }
+        }
+    }
+
+    /// The next piece of the body, or `None` at its end.
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        upload: &mut Upload,
+    ) -> Poll<Result<Option<Bytes>, Fault>> {
+        loop {
+            match upload.reader.next(&self.input) {
+                Ok(Step::Skip(count)) => self.input.advance(count),
+                Ok(Step::Data(count)) if count < COPIED => {
+                    // A small chunk is copied: kept by the handler, it would keep the whole buffer.
+                    let chunk = Bytes::copy_from_slice(self.input.get(..count).unwrap_or_default());
+                    self.input.advance(count);
+                    return Poll::Ready(Ok(Some(chunk)));
+                }
+                Ok(Step::Data(count)) => return Poll::Ready(Ok(Some(self.input.split_to(count).freeze()))),
+                Ok(Step::End) => return Poll::Ready(Ok(None)),
+                Ok(Step::More) => ready!(self.poll_more(cx))?,
+                Err(fault) => return Poll::Ready(Err(fault)),
+            }
+        }
+    }
+
+    /// Receives more of a body; a gap of `--body-timeout` is a fault.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        match self.poll_fill(cx, BODY_ROOM) {
+            Poll::Ready(Ok(count)) if count > 0 => {
+                self.deadline.disarm();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(_) => Poll::Ready(Err(Fault {
+                status: StatusCode::BAD_REQUEST,
+                message: Cow::Borrowed("The client left in the middle of its request"),
+            })),
+            Poll::Pending if !self.deadline.is_armed() => {
+                self.deadline.arm(self.shared.options.body_timeout.into());
+                Poll::Pending
+            }
+            Poll::Pending if self.deadline.is_over() => Poll::Ready(Err(Fault {
+                status: StatusCode::REQUEST_TIMEOUT,
+                message: Cow::Borrowed("The request body came too slowly"),
+            })),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Ready when the client has left. What it sends ahead is kept, up to a buffer.
+    ///
+    /// A client that closes its half of a connection that was to be kept has left; on one that ends after this answer it may
+    /// just say that it has no more requests (`nc -N`), and gets its answer.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        while self.client != Client::Finished && self.input.len() < AHEAD {
+            match ready!(self.poll_fill(cx, 4096)) {
+                Ok(0) if self.client == Client::OnLast => self.client = Client::Finished,
+                Ok(0) | Err(_) => return Poll::Ready(Err(Gone)),
+                Ok(_) => {}
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Reads and drops what a handler left of a body, at most `most` bytes.
+    pub(super) async fn drain(&mut self, upload: &mut Upload, most: usize) {
+        let mut left = most;
+        while upload.state == UploadState::Open {
+            match poll_fn(|cx| self.poll_chunk(cx, upload)).await {
+                Ok(Some(chunk)) if chunk.len() <= left => left -= chunk.len(),
+                Ok(None) => upload.state = UploadState::Complete,
+                Ok(Some(_)) | Err(_) => upload.state = UploadState::Broken,
+            }
+        }
+    }
+
+    /// Whether the rest of a body is here already; takes no time.
+    pub(super) fn skip_received(&mut self, upload: &mut Upload) -> bool {
+        while upload.state == UploadState::Open {
+            match upload.reader.next(&self.input) {
+                Ok(Step::Skip(count) | Step::Data(count)) => self.input.advance(count),
+                Ok(Step::End) => upload.state = UploadState::Complete,
+                Ok(Step::More) => return false,
+                Err(_) => upload.state = UploadState::Broken,
+            }
+        }
+        upload.state == UploadState::Complete
+    }
+}
+
+fn too_large_body() -> Fault {
+    Fault {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        message: Cow::Borrowed("The request body is larger than this server takes"),
+    }
+}
+
+/// The head came too slowly.
+struct Slow;
+
+/// Chunks of a body below this are copied out of the buffer, in bytes.
+const COPIED: usize = 4 * 1024;
+/// How much of a body is received at once, in bytes.
+const BODY_ROOM: usize = 64 * 1024;
+/// How much of later requests is received while one is answered, in bytes.
+const AHEAD: usize = 16 * 1024;

@@ -1,0 +1,233 @@
+//! Sending: a head and whatever body follows it.
+
+use std::future::poll_fn;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::Frame;
+
+use super::read::{Gone, Upload};
+use super::wire::Wire;
+use crate::body::{Body, BoxError, FileRange, Stream};
+use crate::handler::Response;
+use crate::http1::reply::{self, Asked, BodyFraming};
+use crate::server::socket::More;
+
+/// What was sent of a response.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// Bytes of content.
+    pub(super) bytes: u64,
+    /// Whether that was all of it; a response that was cut ends its connection.
+    pub(super) complete: bool,
+    /// Whether the response said that the connection stays.
+    pub(super) keep_alive: bool,
+}
+
+/// Why a response was cut.
+#[derive(Debug)]
+enum Cut {
+    /// The connection failed, or the client left.
+    Lost,
+    /// What makes the content failed, or made less or more than it had said.
+    Failed(BoxError),
+}
+
+impl From<io::Error> for Cut {
+    fn from(_: io::Error) -> Self {
+        Self::Lost
+    }
+}
+
+impl From<Gone> for Cut {
+    fn from(_: Gone) -> Self {
+        Self::Lost
+    }
+}
+
+impl Wire<'_> {
+    /// Sends one response.
+    pub(super) async fn respond(&mut self, upload: &mut Upload, asked: &Asked, response: Response) -> Sent {
+        let (head, body) = response.into_parts();
+        let date = crate::server::date::now();
+        let written =
+            reply::write_head(&mut self.output, asked, head.status, &head.headers, body.len(), &date);
+        let written = match written {
+            Ok(written) => written,
+            Err(bad) => {
+                tracing::error!("a handler's response cannot be sent: {bad}");
+                return self.respond_bare(asked, &date).await;
+            }
+        };
+        let mut sent = Sent { bytes: 0, complete: false, keep_alive: written.keep_alive };
+        match self.send_body(upload, written.framing, body, &mut sent.bytes).await {
+            Ok(()) => sent.complete = true,
+            Err(Cut::Lost) => {}
+            Err(Cut::Failed(error)) => {
+                tracing::error!("a response was cut after {} bytes: {error}", sent.bytes);
+                // What was made before the fault still reaches the client; that it is cut shows in the framing.
+                let _ = self.flush(More::No).await;
+            }
+        }
+        sent
+    }
+
+    /// 500 without a word, where even the error page cannot be sent.
+    async fn respond_bare(&mut self, asked: &Asked, date: &[u8]) -> Sent {
+        self.output.clear();
+        let asked = Asked { keep_alive: false, ..*asked };
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        let written =
+            reply::write_head(&mut self.output, &asked, status, &http::HeaderMap::new(), Some(0), date);
+        let complete = written.is_ok() && self.flush(More::No).await.is_ok();
+        Sent { bytes: 0, complete, keep_alive: false }
+    }
+
+    async fn send_body(
+        &mut self,
+        upload: &mut Upload,
+        framing: BodyFraming,
+        body: Body,
+        sent: &mut u64,
+    ) -> Result<(), Cut> {
+        match (framing, body) {
+            (BodyFraming::None, _) | (_, Body::Empty) => Ok(self.flush(More::No).await?),
+            (_, Body::Bytes(bytes)) => {
+                self.send_bytes(&bytes).await?;
+                *sent = bytes.len() as u64;
+                Ok(())
+            }
+            (_, Body::File(range)) => self.send_file(range, sent).await,
+            (framing, Body::Stream(stream)) => self.send_stream(upload, framing, stream, sent).await,
+        }
+    }
+
+    /// Sends `output` and `bytes` behind it.
+    async fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut tail = bytes;
+        poll_fn(|cx| self.poll_send(cx, &mut tail)).await
+    }
+
+    async fn send_file(&mut self, mut range: FileRange, sent: &mut u64) -> Result<(), Cut> {
+        if range.length <= SMALL_FILE {
+            // One writev of head and content is cheaper than sendfile's segment of its own.
+            while let Some(piece) = range.read_piece().map_err(|error| Cut::Failed(error.into()))? {
+                self.send_bytes(&piece).await?;
+                *sent += piece.len() as u64;
+            }
+            return Ok(());
+        }
+        self.flush(More::Follows).await?;
+        while range.length > 0 {
+            let count = usize::try_from(range.length).unwrap_or(usize::MAX).min(SENDFILE_PIECE);
+            let written = poll_fn(|cx| {
+                // A result of 0 is not a failed connection here, but a file that has become shorter.
+                match self.io.poll_sendfile(cx, &range.file, &mut range.offset, count) {
+                    Poll::Ready(Ok(0)) => Poll::Ready(Ok(0)),
+                    written => self.sending(written),
+                }
+            });
+            match written.await? {
+                0 => return Err(Cut::Failed("the file became shorter while it was sent".into())),
+                count => {
+                    range.length = range.length.saturating_sub(count as u64);
+                    *sent += count as u64;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_stream(
+        &mut self,
+        upload: &mut Upload,
+        framing: BodyFraming,
+        mut stream: Stream,
+        sent: &mut u64,
+    ) -> Result<(), Cut> {
+        let mut framing = framing;
+        while let Some(data) = self.next_data(upload, &mut stream).await? {
+            *sent += data.len() as u64;
+            match &mut framing {
+                BodyFraming::Length(left) => match left.checked_sub(data.len() as u64) {
+                    Some(rest) => {
+                        *left = rest;
+                        self.gather(&data).await?;
+                    }
+                    None => {
+                        *sent -= data.len() as u64 - *left;
+                        let fits = usize::try_from(*left).unwrap_or(usize::MAX);
+                        self.send_bytes(data.get(..fits).unwrap_or(&data)).await?;
+                        tracing::error!(
+                            "a response has more content than its Content-Length: the rest is cut off"
+                        );
+                        return Ok(());
+                    }
+                },
+                BodyFraming::Chunked => {
+                    self.output.extend_from_slice(&reply::chunk_head(data.len()));
+                    self.gather(&data).await?;
+                    self.output.extend_from_slice(b"\r\n");
+                }
+                BodyFraming::UntilClose | BodyFraming::None => self.gather(&data).await?,
+            }
+        }
+        match framing {
+            BodyFraming::Length(left) if left > 0 => {
+                return Err(Cut::Failed(format!("{left} bytes of its Content-Length are missing").into()));
+            }
+            BodyFraming::Chunked => self.output.extend_from_slice(reply::LAST_CHUNK),
+            _ => {}
+        }
+        Ok(self.flush(More::No).await?)
+    }
+
+    /// Puts `data` behind `output`, which is sent once it is worth a system call.
+    async fn gather(&mut self, data: &[u8]) -> io::Result<()> {
+        if self.output.len() + data.len() <= GATHERED {
+            self.output.extend_from_slice(data);
+            return Ok(());
+        }
+        self.send_bytes(data).await
+    }
+
+    /// The next data of a response. While there is none, what was gathered leaves and the request's body is fed.
+    async fn next_data(&mut self, upload: &mut Upload, stream: &mut Stream) -> Result<Option<Bytes>, Cut> {
+        loop {
+            let frame = poll_fn(|cx| {
+                loop {
+                    // A handler's stream may panic; that costs its own response.
+                    match catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_frame(cx))) {
+                        Ok(Poll::Pending) => {}
+                        Ok(Poll::Ready(frame)) => return Poll::Ready(Ok(frame)),
+                        Err(_) => return Poll::Ready(Err(Cut::Failed("its stream panicked".into()))),
+                    }
+                    match self.poll_flush(cx) {
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                        Poll::Ready(Ok(())) | Poll::Pending => {}
+                    }
+                    match self.poll_feed(cx, upload) {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(Err(gone)) => return Poll::Ready(Err(gone.into())),
+                        Poll::Ready(Ok(())) => {}
+                    }
+                }
+            });
+            match frame.await?.transpose().map_err(Cut::Failed)?.map(Frame::into_data) {
+                None => return Ok(None),
+                Some(Ok(data)) if !data.is_empty() => return Ok(Some(data)),
+                Some(_) => {} // an empty chunk would end the response; trailers are not passed on
+            }
+        }
+    }
+}
+
+/// Files up to this are read and sent in one piece, in bytes.
+const SMALL_FILE: u64 = 64 * 1024;
+/// How much one `sendfile` may send before other connections have their turn, in bytes.
+const SENDFILE_PIECE: usize = 1024 * 1024;
+/// How much is gathered before it is sent, in bytes.
+const GATHERED: usize = 8 * 1024;

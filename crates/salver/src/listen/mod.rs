@@ -1,0 +1,309 @@
+//! The addresses a server listens on: TCP, Unix sockets, and sockets inherited from whoever started the process.
+//!
+//! Everything that can fail fails here, before the first request. Each loop gets a listener of its own for each TCP address
+//! (an accept queue a loop, `SO_REUSEPORT`); Unix and inherited sockets have one queue, which the loops share.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::request::Local;
+use crate::start_error::StartError;
+
+mod address;
+mod inherited;
+
+pub use address::Address;
+
+/// Bound sockets, ready to be served.
+///
+/// ```
+/// use salver::listen::{Address, Listeners};
+///
+/// let listeners = Listeners::open(&["127.0.0.1:0".parse::<Address>()?], 1)?;
+/// assert_eq!(listeners.locals().count(), 1);
+/// # Ok::<(), salver::StartError>(())
+/// ```
+#[derive(Debug)]
+pub struct Listeners {
+    bound: Vec<Bound>,
+    loops: usize,
+}
+
+/// One address and its accept queues.
+#[derive(Debug)]
+struct Bound {
+    local: Local,
+    queues: Vec<Socket>,
+    /// Removes a socket file of ours at the end.
+    _file: Option<SocketFile>,
+}
+
+/// One accept queue, for one loop.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) socket: Socket,
+    pub(crate) local: Arc<Local>,
+}
+
+impl Listeners {
+    /// Binds every address, for `loops` event loops. Names are resolved and bound at each of their addresses.
+    ///
+    /// # Errors
+    /// One line that names the address and the mend: a port that is taken, a name that is unknown, …
+    pub fn open(addresses: &[Address], loops: usize) -> Result<Self, StartError> {
+        let loops = loops.max(1);
+        let mut listeners = Self { bound: Vec::new(), loops };
+        for address in addresses {
+            match address {
+                Address::Everywhere(port) => listeners.bind_everywhere(*port)?,
+                Address::Tcp { host, port } => listeners.bind_name(host, port.unwrap_or(0))?,
+                Address::Unix(path) => listeners.bind_unix(path)?,
+                Address::Inherited(fd) => {
+                    let (socket, local) = inherited::adopt(*fd)?;
+                    let queues = shared(socket, loops).map_err(|error| cannot_listen(address, &error))?;
+                    listeners.bound.push(Bound { local, queues, _file: None });
+                }
+            }
+        }
+        Ok(listeners)
+    }
+
+    /// The bound addresses, with the ports they really have.
+    pub fn locals(&self) -> impl Iterator<Item = &Local> {
+        self.bound.iter().map(|bound| &bound.local)
+    }
+
+    /// How many loops the queues were made for.
+    pub fn loops(&self) -> usize {
+        self.loops
+    }
+
+    /// The queues, a list a loop, and what has to live as long as they are served.
+    pub(crate) fn into_queues(self) -> (Vec<Vec<Listener>>, Vec<SocketFile>) {
+        let mut loops: Vec<Vec<Listener>> = (0..self.loops).map(|_| Vec::new()).collect();
+        let mut files = Vec::new();
+        for bound in self.bound {
+            for (listeners, socket) in loops.iter_mut().zip(bound.queues) {
+                // A local address a loop: its reference count is touched at every request.
+                listeners.push(Listener { socket, local: Arc::new(bound.local.clone()) });
+            }
+            files.extend(bound._file);
+        }
+        (loops, files)
+    }
+
+    /// All interfaces: IPv4, and IPv6 where the machine has it.
+    fn bind_everywhere(&mut self, port: u16) -> Result<(), StartError> {
+        let port = self.bind_tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), "0.0.0.0")?;
+        let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        if let Err(error) = self.bind_tcp(v6, "::") {
+            tracing::debug!("IPv6 is not served: {error}");
+        }
+        Ok(())
+    }
+
+    fn bind_name(&mut self, host: &str, port: u16) -> Result<(), StartError> {
+        let found = (host, port).to_socket_addrs().map_err(|error| {
+            StartError::new(format!(
+                "--bind {host}: the name does not resolve ({error}); give an address of this machine"
+            ))
+        })?;
+        let mut addresses: Vec<SocketAddr> = found.collect();
+        addresses.sort_by_key(SocketAddr::is_ipv6); // IPv4 first, as http.server prints it
+        addresses.dedup();
+        let mut port = port;
+        for mut address in addresses {
+            address.set_port(port);
+            port = self.bind_tcp(address, host)?;
+        }
+        Ok(())
+    }
+
+    /// Binds one address, a queue a loop; returns the port.
+    fn bind_tcp(&mut self, address: SocketAddr, host: &str) -> Result<u16, StartError> {
+        let ipv4_everywhere = |bound: &Bound| match &bound.local {
+            Local::Tcp(other) => other.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Local::Unix(_) => false,
+        };
+        let only_v6 = self.bound.iter().any(ipv4_everywhere);
+        let fails = |error: io::Error| {
+            let port = address.port();
+            StartError::new(match error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    format!("port {port} of {host} is taken; stop what uses it or choose another port")
+                }
+                io::ErrorKind::PermissionDenied => {
+                    format!("port {port} of {host} is not allowed to this user; choose one from 1024 on")
+                }
+                io::ErrorKind::AddrNotAvailable => {
+                    format!("--bind {host}: not an address of this machine; `ip address` lists them")
+                }
+                _ => format!("cannot listen on {host} port {port}: {error}"),
+            })
+        };
+        // The first socket is bound alone: with SO_REUSEPORT from the start a second server of the same user would
+        // silently share the port instead of hearing that it is taken.
+        let first = tcp_socket(address, only_v6).map_err(fails)?;
+        first.bind(&address.into()).map_err(fails)?;
+        let local = first.local_addr().map_err(fails)?.as_socket().unwrap_or(address);
+        let mut queues = vec![first];
+        for _ in 1..self.loops {
+            let next = tcp_socket(address, only_v6).map_err(fails)?;
+            for socket in queues.iter().chain([&next]) {
+                socket.set_reuse_port(true).map_err(fails)?;
+            }
+            next.bind(&local.into()).map_err(fails)?;
+            queues.push(next);
+        }
+        for queue in &queues {
+            queue.listen(BACKLOG).map_err(fails)?;
+        }
+        self.bound.push(Bound { local: Local::Tcp(local), queues, _file: None });
+        Ok(local.port())
+    }
+
+    fn bind_unix(&mut self, path: &Path) -> Result<(), StartError> {
+        let fails = |error: io::Error| cannot_listen(&Address::Unix(path.into()), &error);
+        let address = SockAddr::unix(path).map_err(fails)?;
+        remove_stale(path, &address)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(fails)?;
+        socket.bind(&address).map_err(fails)?;
+        let file = SocketFile(path.into());
+        socket.listen(BACKLOG).map_err(fails)?;
+        socket.set_nonblocking(true).map_err(fails)?;
+        let queues = shared(socket, self.loops).map_err(fails)?;
+        self.bound.push(Bound { local: Local::Unix(path.into()), queues, _file: Some(file) });
+        Ok(())
+    }
+}
+
+/// A socket file that goes when its server does.
+#[derive(Debug)]
+pub(crate) struct SocketFile(std::path::PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Somebody may have removed it already.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Takes over the file of a server that has ended: one at which nobody answers.
+fn remove_stale(path: &Path, address: &SockAddr) -> Result<(), StartError> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    let shown = path.display();
+    if !found.file_type().is_socket() {
+        return Err(StartError::new(format!(
+            "unix:{shown} exists and is no socket; remove it or choose another path"
+        )));
+    }
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None);
+    match probe.and_then(|socket| socket.connect(address)) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(|error| {
+                StartError::new(format!("unix:{shown} is stale and cannot be removed: {error}"))
+            })
+        }
+        _ => {
+            Err(StartError::new(format!("unix:{shown} is in use; stop what uses it or choose another path")))
+        }
+    }
+}
+
+fn tcp_socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(only_v6)?;
+    }
+    socket.set_reuse_address(true)?; // a restart must not wait for old connections to time out
+    socket.set_tcp_nodelay(true)?; // connections inherit it, which saves them a system call
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// The same queue for each of `loops` loops.
+fn shared(socket: Socket, loops: usize) -> io::Result<Vec<Socket>> {
+    let mut queues = (1..loops).map(|_| socket.try_clone()).collect::<io::Result<Vec<_>>>()?;
+    queues.push(socket);
+    Ok(queues)
+}
+
+fn cannot_listen(address: &Address, error: &io::Error) -> StartError {
+    StartError::new(format!("--bind {address}: {error}"))
+}
+
+/// How many connections may wait to be accepted; the kernel takes the lesser of this and `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(address: &str, loops: usize) -> Result<Listeners, StartError> {
+        Listeners::open(&[address.parse().unwrap()], loops)
+    }
+
+    fn port(listeners: &Listeners) -> u16 {
+        match listeners.locals().next() {
+            Some(Local::Tcp(address)) => address.port(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_loop_has_a_queue_and_a_taken_port_is_refused() {
+        let first = open("127.0.0.1:0", 4).unwrap();
+        assert_eq!(first.bound[0].queues.len(), 4);
+        for loops in [1, 4] {
+            let error = open(&format!("127.0.0.1:{}", port(&first)), loops).unwrap_err();
+            assert!(error.to_string().contains("is taken; stop what uses it"), "{error}");
+        }
+    }
+
+    #[test]
+    fn everywhere_is_both_families_on_one_port() {
+        let listeners = Listeners::open(&[Address::Everywhere(0)], 2).unwrap();
+        let ports: Vec<_> = listeners
+            .locals()
+            .map(|local| match local {
+                Local::Tcp(address) => address.port(),
+                Local::Unix(_) => panic!(),
+            })
+            .collect();
+        assert!(!ports.is_empty() && ports.iter().all(|port| *port == ports[0] && *port != 0), "{ports:?}");
+    }
+
+    #[test]
+    fn a_stale_socket_file_is_taken_over_and_a_live_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let address = format!("unix:{}", path.display());
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let live = open(&address, 2).unwrap();
+        assert!(open(&address, 1).unwrap_err().to_string().contains("is in use"));
+        drop(live);
+        assert!(!path.exists(), "a socket file goes with its server");
+        std::fs::write(&path, "mine").unwrap();
+        assert!(open(&address, 1).unwrap_err().to_string().contains("is no socket"));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    }
+
+    #[test]
+    fn what_cannot_be_bound_is_named_with_the_mend() {
+        for (address, words) in [
+            ("192.0.2.1:0", "not an address of this machine"),
+            ("no-such-host.invalid:0", "does not resolve"),
+            ("unix:/no/such/folder/s", "unix:/no/such/folder/s"),
+            ("fd://999", "fd://999"),
+        ] {
+            let error = open(address, 1).unwrap_err().to_string();
+            assert!(error.contains(words), "{address}: {error}");
+            assert!(!error.contains('\n'));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Lists and parameters in field values: RFC 9110 §5.6.1, §5.6.4, §5.6.6.
+//!
+//! A separator within a quoted string is none. Nothing is refused here: a string that is not closed goes to the end.
+
+/// The members of a list separated by `separator`, without the white space around them; empty ones are left out.
+pub(super) fn split(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    let members = value.split(move |byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => return !quoted && *byte == separator,
+        }
+        false
+    });
+    members.map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+/// A parameter `name=value`; the value still has its quotes. No white space is allowed around the `=`.
+pub(super) fn parameter(member: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = memchr::memchr(b'=', member)?;
+    Some((member.get(..equals)?, member.get(equals + 1..)?))
+}
+
+/// A quality value (§12.4.2) in thousandths; `None` if malformed.
+pub(super) fn quality(value: &[u8]) -> Option<u16> {
+    let (whole, fraction) = match value {
+        [whole, b'.', fraction @ ..] if fraction.len() <= 3 => (whole, fraction),
+        [whole] => (whole, &[][..]),
+        _ => return None,
+    };
+    let mut thousandths = match whole {
+        b'0' => 0,
+        b'1' => 1000,
+        _ => return None,
+    };
+    for (digit, unit) in fraction.iter().zip([100, 10, 1]) {
+        thousandths += u16::from(digit.is_ascii_digit().then_some(digit.wrapping_sub(b'0'))?) * unit;
+    }
+    (thousandths <= 1000).then_some(thousandths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separators_in_quotes_are_none() {
+        for (value, members) in [
+            ("a, b ,\tc", &["a", "b", "c"][..]),
+            (" ,, a,", &["a"]),
+            ("a=\"b,c\",d", &["a=\"b,c\"", "d"]),
+            ("a=\"\\\",b\",c", &["a=\"\\\",b\"", "c"]),
+            ("a\\,b", &["a\\", "b"]),
+            ("a=\"b,c", &["a=\"b,c"]),
+            ("", &[]),
+        ] {
+            let split: Vec<_> =
+                split(value.as_bytes(), b',').map(|member| str::from_utf8(member).unwrap()).collect();
+            assert_eq!(split, members, "{value}");
+        }
+    }
+
+    #[test]
+    fn qualities_are_read_strictly() {
+        for (value, thousandths) in [
+            ("1", Some(1000)),
+            ("1.000", Some(1000)),
+            ("0", Some(0)),
+            ("0.", Some(0)),
+            ("0.5", Some(500)),
+            ("0.05", Some(50)),
+            ("0.123", Some(123)),
+            ("1.001", None),
+            ("0.1234", None),
+            ("2", None),
+            (".5", None),
+            ("-1", None),
+            ("0.x", None),
+            ("", None),
+        ] {
+            assert_eq!(quality(value.as_bytes()), thousandths, "{value}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Coarse deadlines: one table a loop, swept four times a second.
+//!
+//! A connection needs a deadline nearly always and meets it nearly never. A timer in a heap or wheel costs every request a
+//! lock and two list operations; here arming is one store, and the sweep looks at every connection in turn (10,000 of them:
+//! about 0.1 ms a second). Deadlines hold to a tick; they are never early. Time is monotonic: setting the machine's clock
+//! fires nothing.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+/// The resolution of every deadline.
+const TICK: Duration = Duration::from_millis(250);
+const NEVER: u32 = u32::MAX;
+
+/// The clock of one loop and the deadlines of its connections.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+    /// Ticks since `start`, as the last sweep saw them.
+    now: AtomicU32,
+    deadlines: Mutex<Vec<Arc<Deadline>>>,
+    occupied: Notify,
+}
+
+/// The one deadline of one connection.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    clock: Arc<Clock>,
+    /// The tick at which it is over, or `NEVER`.
+    tick: AtomicU32,
+    /// The connection's task, which is the same for its whole life.
+    waker: OnceLock<Waker>,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            start: Instant::now(),
+            now: AtomicU32::new(0),
+            deadlines: Mutex::default(),
+            occupied: Notify::new(),
+        })
+    }
+
+    /// A deadline for a new connection, not armed yet. It leaves the table when the connection drops it.
+    pub(crate) fn deadline(self: &Arc<Self>) -> Arc<Deadline> {
+        let deadline = Arc::new(Deadline {
+            clock: Arc::clone(self),
+            tick: AtomicU32::new(NEVER),
+            waker: OnceLock::new(),
+        });
+        let mut table = self.deadlines.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.is_empty() {
+            self.look(); // nobody swept while there was nobody to sweep for
+            self.occupied.notify_one();
+        }
+        table.push(Arc::clone(&deadline));
+        deadline
+    }
+
+    /// Sweeps for ever; sleeps while there are no connections.
+    pub(crate) async fn run(self: Arc<Self>) {
+        loop {
+            self.occupied.notified().await;
+            loop {
+                tokio::time::sleep(TICK).await;
+                if self.sweep() == 0 {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Wakes every connection, so that it sees what changed (a stop).
+    pub(crate) fn wake_all(&self) {
+        for deadline in self.deadlines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            deadline.wake();
+        }
+    }
+
+    /// How many connections there are, as the table knows them.
+    fn sweep(&self) -> usize {
+        let now = self.look();
+        let mut table = self.deadlines.lock().unwrap_or_else(PoisonError::into_inner);
+        table.retain(|deadline| {
+            if deadline.tick.load(Ordering::Relaxed) <= now {
+                deadline.wake();
+            }
+            Arc::strong_count(deadline) > 1
+        });
+        if table.capacity() > 1024 && table.len() < table.capacity() / 4 {
+            table.shrink_to_fit();
+        }
+        table.len()
+    }
+
+    fn look(&self) -> u32 {
+        let ticks = self.start.elapsed().as_millis() / TICK.as_millis();
+        let now = u32::try_from(ticks).unwrap_or(NEVER - 1);
+        self.now.store(now, Ordering::Relaxed);
+        now
+    }
+}
+
+impl Deadline {
+    /// Sets it to `after` from now; a zero duration means never.
+    pub(crate) fn arm(&self, after: Duration) {
+        let ticks = match after.as_millis().div_ceil(TICK.as_millis()) {
+            0 => NEVER,
+            // One tick more: `now` may be nearly a tick old.
+            ticks => u32::try_from(ticks + 1)
+                .ok()
+                .and_then(|ticks| ticks.checked_add(self.clock.now.load(Ordering::Relaxed)))
+                .unwrap_or(NEVER),
+        };
+        self.tick.store(ticks, Ordering::Relaxed);
+    }
+
+    /// Takes the deadline away.
+    pub(crate) fn disarm(&self) {
+        self.tick.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// Whether a deadline is set.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.tick.load(Ordering::Relaxed) != NEVER
+    }
+
+    /// Whether it is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.tick.load(Ordering::Relaxed) <= self.clock.now.load(Ordering::Relaxed)
+    }
+
+    /// Says which task to wake; a connection calls it once, in its own task.
+    pub(crate) fn belongs_to(&self, cx: &Context<'_>) {
+        self.waker.get_or_init(|| cx.waker().clone());
+    }
+
+    /// The connection's task, if it has been polled.
+    pub(crate) fn waker(&self) -> Option<&Waker> {
+        self.waker.get()
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_over_at_its_tick_and_never_before() {
+        let clock = Clock::new();
+        let deadline = clock.deadline();
+        assert!(!deadline.is_over() && !deadline.is_armed());
+        deadline.arm(TICK * 2);
+        for (now, over) in [(0, false), (2, false), (3, true), (4, true)] {
+            clock.now.store(now, Ordering::Relaxed);
+            assert_eq!(deadline.is_over(), over, "tick {now}");
+        }
+        deadline.disarm();
+        assert!(!deadline.is_over());
+        deadline.arm(Duration::ZERO);
+        assert!(!deadline.is_armed(), "zero means never");
+        deadline.arm(Duration::MAX);
+        assert!(!deadline.is_over(), "for ever does not wrap around");
+    }
+
+    #[test]
+    fn a_dropped_connection_leaves_the_table() {
+        let clock = Clock::new();
+        let (stays, goes) = (clock.deadline(), clock.deadline());
+        drop(goes);
+        assert_eq!(clock.sweep(), 1);
+        drop(stays);
+        assert_eq!(clock.sweep(), 0);
+    }
+}

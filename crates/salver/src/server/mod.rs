@@ -1,0 +1,312 @@
+//! The server: loops, their accept queues, and how they stop.
+//!
+//! A loop is a tokio current-thread runtime on a thread of its own, with its own accept queue, buffers and clock: nothing is
+//! shared on the way of a request. Connections are `Send` tasks all the same, so that whichever thread has time may drive a
+//! loop. There is one accept loop, for every kind of listener.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::http1::head::Head;
+use crate::http1::{self, Limits};
+use crate::listen::{Listener, Listeners, SocketFile};
+use crate::request::Local;
+use crate::seconds::Seconds;
+use crate::site::Site;
+use crate::start_error::StartError;
+
+mod accept;
+pub(crate) mod buffers;
+pub(crate) mod clock;
+pub(crate) mod date;
+pub(crate) mod socket;
+
+use accept::Acceptor;
+use clock::Clock;
+
+/// How a server runs and stops.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+pub struct Options {
+    /// Time for running requests at a graceful stop, in seconds
+    #[cfg_attr(feature = "cli", arg(long, value_name = "S", default_value_t = Self::default().graceful_timeout))]
+    pub graceful_timeout: Seconds,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { graceful_timeout: 30.into() }
+    }
+}
+
+/// A site and what it is served with; [`Server::start`] makes it run.
+///
+/// ```
+/// use salver::{Server, Site, handler};
+/// use salver::listen::{Address, Listeners};
+///
+/// # fn main() -> Result<(), salver::StartError> {
+/// let site = Site::new().mount("/", handler::redirect::open("https://example.org/")?)?;
+/// let listeners = Listeners::open(&["127.0.0.1:0".parse::<Address>()?], 1)?;
+/// let running = Server::new(site).start(listeners)?;
+/// running.stop().graceful();
+/// running.wait();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    site: Arc<Site>,
+    http1: http1::Options,
+    options: Options,
+}
+
+/// A server that runs until it is stopped.
+#[derive(Debug)]
+pub struct Running {
+    stop: Stop,
+    locals: Vec<Local>,
+    loops: Vec<JoinHandle<()>>,
+    /// Socket files go when the loops have ended.
+    _files: Vec<SocketFile>,
+}
+
+/// A way to stop a [`Running`] server from anywhere; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Stop(Arc<watch::Sender<Phase>>);
+
+/// What a server is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    Serving,
+    /// What is queued and what runs is answered; nothing new is taken.
+    Stopping,
+    Over,
+}
+
+/// What the connections of one loop have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) site: Arc<Site>,
+    pub(crate) options: http1::Options,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) buffers: buffers::Pool,
+    phase: AtomicU8,
+    connections: AtomicUsize,
+    /// Told when the last connection of a stopping loop has ended.
+    empty: Notify,
+}
+
+impl Server {
+    /// A server of `site` with the usual limits.
+    pub fn new(site: Site) -> Self {
+        Self { site: Arc::new(site), http1: http1::Options::default(), options: Options::default() }
+    }
+
+    /// The same server with these options for HTTP/1.
+    #[must_use]
+    pub fn http1(mut self, options: http1::Options) -> Self {
+        self.http1 = options;
+        self
+    }
+
+    /// The same server with these options.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Starts a thread for each loop the listeners were made for; connections are accepted when this returns.
+    ///
+    /// # Errors
+    /// When the system refuses a thread or an event queue.
+    pub fn start(self, listeners: Listeners) -> Result<Running, StartError> {
+        let locals = listeners.locals().cloned().collect();
+        let (queues, files) = listeners.into_queues();
+        let phase = Arc::new(watch::Sender::new(Phase::Serving));
+        let mut running = Running { stop: Stop(phase), locals, loops: Vec::new(), _files: files };
+        for (number, queues) in queues.into_iter().enumerate() {
+            let (site, http1) = (Arc::clone(&self.site), self.http1.clone());
+            let phase = running.stop.0.subscribe();
+            let thread = start_loop(number, queues, site, http1, phase, self.options.graceful_timeout.into());
+            running.loops.push(thread.map_err(|error| {
+                StartError::new(format!(
+                    "cannot start an event loop: {error}; look at `ulimit -u` and `ulimit -n`"
+                ))
+            })?);
+        }
+        Ok(running)
+    }
+}
+
+impl Running {
+    /// The addresses that are served, with their real ports.
+    pub fn locals(&self) -> &[Local] {
+        &self.locals
+    }
+
+    /// A handle that stops this server.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Waits until the server has stopped.
+    pub fn wait(mut self) {
+        for thread in self.loops.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("an event loop ended by a panic");
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.now();
+    }
+}
+
+impl Stop {
+    /// Queued and running requests end, within the grace; new connections are not taken.
+    pub fn graceful(&self) {
+        self.advance(Phase::Stopping);
+    }
+
+    /// Ends at once.
+    pub fn now(&self) {
+        self.advance(Phase::Over);
+    }
+
+    fn advance(&self, to: Phase) {
+        self.0.send_if_modified(|phase| {
+            let advances = *phase < to;
+            if advances {
+                *phase = to;
+            }
+            advances
+        });
+    }
+}
+
+impl Shared {
+    fn new(site: Arc<Site>, options: http1::Options) -> Arc<Self> {
+        Arc::new(Self {
+            site,
+            limits: options.limits(),
+            options,
+            clock: Clock::new(),
+            buffers: buffers::Pool::default(),
+            phase: AtomicU8::new(Phase::Serving as u8),
+            connections: AtomicUsize::new(0),
+            empty: Notify::new(),
+        })
+    }
+
+    /// Whether connections are to end.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) != Phase::Serving as u8
+    }
+
+    /// Whether a connection stays after the answer to this request (RFC 9112 §9.3).
+    pub(crate) fn keeps_alive(&self, head: &Head) -> bool {
+        let asked = match self.options.protocol {
+            http1::Protocol::Http10 => head.keep_alive && head.keep_alive_asked,
+            http1::Protocol::Http11 => head.keep_alive,
+        };
+        asked && self.options.keep_alive > Seconds::from(0) && !self.is_stopping()
+    }
+}
+
+/// Counts one connection as long as it lives.
+struct Counted(Arc<Shared>);
+
+impl Counted {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if self.0.connections.fetch_sub(1, Ordering::Relaxed) == 1 && self.0.is_stopping() {
+            self.0.empty.notify_one();
+        }
+    }
+}
+
+/// Starts one loop on a thread of its own; returns once it listens.
+fn start_loop(
+    number: usize,
+    queues: Vec<Listener>,
+    site: Arc<Site>,
+    http1: http1::Options,
+    phase: watch::Receiver<Phase>,
+    grace: Duration,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(Duration::from_secs(5))
+        .thread_name("salver-blocking")
+        .build()?;
+    let shared = Shared::new(site, http1);
+    let acceptors = {
+        let _inside = runtime.enter();
+        queues.into_iter().map(Acceptor::new).collect::<io::Result<Vec<_>>>()?
+    };
+    std::thread::Builder::new().name(format!("salver-loop-{number}")).spawn(move || {
+        runtime.block_on(run_loop(shared, acceptors, phase, grace));
+        // What still runs is dropped here, and its sockets are closed; blocking work is not waited for.
+        runtime.shutdown_background();
+    })
+}
+
+async fn run_loop(
+    shared: Arc<Shared>,
+    acceptors: Vec<Acceptor>,
+    mut phase: watch::Receiver<Phase>,
+    grace: Duration,
+) {
+    tokio::spawn(Arc::clone(&shared.clock).run());
+    let accepting: Vec<_> = acceptors
+        .into_iter()
+        .map(|acceptor| tokio::spawn(acceptor.run(Arc::clone(&shared), phase.clone())))
+        .collect();
+    // An error means that nobody is left who could stop us: as good as a stop.
+    let reached = phase.wait_for(|phase| *phase > Phase::Serving).await.map_or(Phase::Over, |phase| *phase);
+    if reached == Phase::Over {
+        return;
+    }
+    shared.phase.store(Phase::Stopping as u8, Ordering::Relaxed);
+    let drained = async {
+        for acceptor in accepting {
+            // A panic of the accept loop has been reported; the stop goes on.
+            let _ = acceptor.await;
+        }
+        shared.clock.wake_all();
+        while shared.connections.load(Ordering::Relaxed) > 0 {
+            shared.empty.notified().await;
+        }
+    };
+    tokio::select! {
+        () = drained => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Over) => {}
+        () = tokio::time::sleep(grace) => {
+            let left = shared.connections.load(Ordering::Relaxed);
+            tracing::warn!("{left} connections were cut: their requests outlived --graceful-timeout");
+        }
+    }
+}
+
+/// How many threads of a loop may wait for the disk at once.
+const BLOCKING_THREADS: usize = 32;

@@ -1,0 +1,137 @@
+//! One connection's socket, whatever its transport.
+//!
+//! An enum rather than a type parameter: one connection driver serves them all, and a plain socket can still be asked for
+//! what only it can do (`sendfile`).
+
+use std::fs::File;
+use std::future::Future as _;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _, Interest};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A socket of a connection.
+#[derive(Debug)]
+pub(crate) enum Io {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Whether more follows at once: the kernel then waits with a segment that is not full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum More {
+    No,
+    Follows,
+}
+
+impl Io {
+    /// Ready when reading will not wait: data, the end, or an error.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(socket) => socket.poll_read_ready(cx),
+            Self::Unix(socket) => socket.poll_read_ready(cx),
+        }
+    }
+
+    /// Whether something can be read now, asked of the kernel itself: a stop must not miss what the loop has not seen yet.
+    pub(crate) fn has_data(&self) -> bool {
+        let mut byte = [0];
+        let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
+        matches!(rustix::net::recv(self.as_fd(), &mut byte, flags), Ok((count, _)) if count > 0)
+    }
+
+    /// Appends what there is to `buffer`, at most its spare capacity; `Ready(Ok(0))` is the end.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        // `read_buf` keeps no state of its own, so a future made for each poll loses nothing.
+        match self {
+            Self::Tcp(socket) => pin!(socket.read_buf(buffer)).poll(cx),
+            Self::Unix(socket) => pin!(socket.read_buf(buffer)).poll(cx),
+        }
+    }
+
+    /// Writes some of `slices`.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Self::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+        }
+    }
+
+    /// Writes some of `bytes`, of which more follows at once.
+    pub(crate) fn poll_write_more(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Self::Tcp(socket) = self else { return self.poll_write(cx, &[IoSlice::new(bytes)]) };
+        loop {
+            ready!(socket.poll_write_ready(cx))?;
+            let flags = rustix::net::SendFlags::MORE | rustix::net::SendFlags::NOSIGNAL;
+            let send = || Ok(rustix::net::send(socket.as_fd(), bytes, flags)?);
+            match socket.try_io(Interest::WRITABLE, send) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// Sends at most `count` bytes of `file` from `offset` on, and moves `offset`; `Ready(Ok(0))` is the end of the file.
+    pub(crate) fn poll_sendfile(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &File,
+        offset: &mut u64,
+        count: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let sent = match self {
+                Self::Tcp(socket) => {
+                    ready!(socket.poll_write_ready(cx))?;
+                    let send = || Ok(rustix::fs::sendfile(socket.as_fd(), file, Some(offset), count)?);
+                    socket.try_io(Interest::WRITABLE, send)
+                }
+                Self::Unix(socket) => {
+                    ready!(socket.poll_write_ready(cx))?;
+                    let send = || Ok(rustix::fs::sendfile(socket.as_fd(), file, Some(offset), count)?);
+                    socket.try_io(Interest::WRITABLE, send)
+                }
+            };
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// Says that nothing more will be sent; the client may still send.
+    pub(crate) fn finish_sending(&self) {
+        // The client may have gone: then there is nobody to tell.
+        let _ = rustix::net::shutdown(self.as_fd(), rustix::net::Shutdown::Write);
+    }
+}
+
+impl Io {
+    /// Makes the coming close a reset: for a client that does not read, an orderly one would keep what is unsent in the
+    /// kernel's memory for minutes.
+    pub(crate) fn abort(&self) {
+        // Without it the connection just closes later.
+        let _ = rustix::net::sockopt::set_socket_linger(self.as_fd(), Some(std::time::Duration::ZERO));
+    }
+}
+
+impl AsFd for Io {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
