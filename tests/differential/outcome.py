@@ -73,7 +73,21 @@ def parse(data: bytes) -> Outcome:
         name, _, value = line.partition(":")
         key = name.lower()
         headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
+    if headers.get("transfer-encoding") == "chunked":
+        body = unchunked(body)
     return Outcome(int(match[2]), match[3], match[1], headers, body)
+
+
+def unchunked(rest: bytes) -> bytes:
+    """The content of a chunked body; one that is cut short fails."""
+    body = b""
+    while True:
+        size, _, rest = rest.partition(b"\r\n")
+        length = int(size, 16)
+        if length == 0:
+            return body
+        body += rest[:length]
+        rest = rest[length + 2 :]
 
 
 def differences(python: Outcome, salver: Outcome) -> Iterator[Difference]:
