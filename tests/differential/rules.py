@@ -163,6 +163,15 @@ def not_found(_: Case, __: Outcome, salver: Outcome) -> bool:
     return error(404)(salver)
 
 
+def is_utf8(name: bytes) -> bool:
+    """Whether these bytes are UTF-8."""
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def size_of_line(case: Case) -> int:
     """Bytes of the request line."""
     return len(case.wire().partition(b"\r\n")[0])
@@ -217,6 +226,35 @@ RULES: dict[str, Rule] = {
         (),
         when(lambda c: b"%2f" in c.target.lower(), lambda c, p, s: p.status == 301 and s.status == 200),
         until=(3, 14),
+    ),
+    "name of a file with a final %2f": Rule(
+        "a final %2f counts as a slash (3.14)",
+        (),
+        when(
+            lambda c: path_of(c).endswith(b"/") and not c.target.endswith(b"/"),
+            lambda c, p, s: is_file(p) and error(404)(s),
+        ),
+        until=(3, 14),
+    ),
+    "bytes that are not UTF-8": Rule(
+        "both %ED%B3%BF and %FF open the file",
+        (),
+        lambda c, p, s: p.status == 404 and s.status in (200, 301) and not is_utf8(path_of(c)),
+    ),
+    "absolute form": Rule(
+        "A10: absolute-form is taken",
+        (),
+        when(lambda c: c.target.startswith(b"http://"), lambda c, p, s: p.status == 404 and s.status == 200),
+    ),
+    "unsupported version": Rule(
+        "A17: 505, with a head of its own",
+        (),
+        lambda c, p, s: p.reason == "no head" and b"Error code: 505" in p.body and error(505)(s),
+    ),
+    "fragment": Rule(
+        "Location = the path as sent + / + the query",
+        ("location",),
+        lambda c, p, s: b"#" in c.target and s.headers["location"] == p.headers["location"].partition("#")[0],
     ),
     "ranges": Rule("no ranges", (), partial),
     "not modified": Rule(
