@@ -78,16 +78,17 @@ def parse(data: bytes) -> Outcome:
     return Outcome(int(match[2]), match[3], match[1], headers, body)
 
 
-def unchunked(rest: bytes) -> bytes:
-    """The content of a chunked body; one that is cut short fails."""
-    body = b""
-    while True:
-        size, _, rest = rest.partition(b"\r\n")
-        length = int(size, 16)
-        if length == 0:
-            return body
-        body += rest[:length]
-        rest = rest[length + 2 :]
+def unchunked(data: bytes) -> bytes:
+    """The content of a chunked body; `ValueError` where the framing is wrong or cut."""
+    body, size = b"", -1
+    while size != 0:
+        line, _, data = data.partition(b"\r\n")
+        size = int(line, 16)
+        body += data[:size]
+        if data[size : size + 2] != b"\r\n":
+            raise ValueError(f"chunk of {size} bytes is not closed")
+        data = data[size + 2 :]
+    return body
 
 
 def differences(python: Outcome, salver: Outcome) -> Iterator[Difference]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import random
 from pathlib import Path
@@ -13,9 +12,9 @@ MODIFIED = 1_700_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
 
 # Names whose type is old enough that no two versions of Python disagree on it.
 TYPED = (
-    *("page.html", "page.htm", "UPPER.HTML", "plain.txt", "style.css", "table.csv", "data.json", "feed.xml"),
-    *("image.png", "image.jpg", "image.gif", "image.svg", "doc.pdf", "movie.mp4", "sound.wav", "sound.mp3"),
-    *("a.tar", "a.zip", "a.tar.gz", "a.bz2", "a.xz", "a.Z", "noext", "unknown.qqq", "a.GZ"),
+    *("page.html", "page.htm", "UPPER.HTML", "plain.txt", "style.css", "table.csv", "data.json"),
+    *("image.png", "image.jpg", "image.gif", "image.svg", "doc.pdf", "movie.mp4", "sound.mp3"),
+    *("a.tar", "a.zip", "a.tar.gz", "a.txt.gz", "a.bz2", "a.xz", "a.Z", "noext", "unknown.qqq", "a.GZ"),
 )
 
 NASTY: tuple[bytes, ...] = (
@@ -48,8 +47,6 @@ def build(folder: Folder, outside: Folder) -> None:
         folder.folder(os.fsdecode(path))
     for number, typed in enumerate(TYPED):
         folder.write(typed, f"{typed} {'x' * number}\n")
-    # A sibling is served in the place of its file to whoever takes gzip: it has to be one.
-    folder.write("a.txt.gz", gzip.compress(b"a.txt"))
     for nasty in NASTY:
         folder.write(nasty, nasty)
     folder.write("empty.txt")

@@ -227,7 +227,7 @@ pub fn redirect_location(target: &Target) -> HeaderValue {
     if !location.ends_with('/') {
         location.push('/');
     }
-    if let Some(query) = query {
+    if let Some(query) = query.filter(|query| !query.is_empty()) {
         location.push('?');
         location.extend(percent_encode(query, LOCATION));
     }
@@ -385,7 +385,7 @@ mod tests {
     fn a_redirect_stays_on_its_host() {
         for (path, query, location) in [
             ("/a", None, "/a/"),
-            ("/a", Some(""), "/a/?"),
+            ("/a", Some(""), "/a/"),
             ("/a%20b", Some("x=1&y"), "/a%20b/?x=1&y"),
             ("/a/", None, "/a/"),
             ("", None, "/"),
