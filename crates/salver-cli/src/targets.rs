@@ -12,6 +12,7 @@ use salver::{Handler, Site, StartError, handler};
 
 use crate::options::Options as All;
 use crate::planned;
+use crate::process;
 use crate::run::Failure;
 
 /// What is served, and where.
@@ -70,10 +71,11 @@ const KINDS: &[Kind] =
     &[Kind { prefix: "files:", open: files }, Kind { prefix: "redirect:", open: redirect }];
 
 impl Options {
-    /// Where to listen, all ports named.
+    /// Where to listen, all ports named: `--bind`, or else the sockets that systemd passed, or else everywhere.
     pub fn addresses(&self) -> Vec<Address> {
         if self.bind.is_empty() {
-            return vec![Address::Everywhere(self.port)];
+            let passed = process::passed_sockets(|name| std::env::var(name).ok(), std::process::id());
+            return if passed.is_empty() { vec![Address::Everywhere(self.port)] } else { passed };
         }
         self.bind.iter().map(|address| address.clone().or_port(self.port)).collect()
     }
