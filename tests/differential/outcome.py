@@ -73,7 +73,22 @@ def parse(data: bytes) -> Outcome:
         name, _, value = line.partition(":")
         key = name.lower()
         headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
+    if headers.get("transfer-encoding") == "chunked":
+        body = unchunked(body)
     return Outcome(int(match[2]), match[3], match[1], headers, body)
+
+
+def unchunked(data: bytes) -> bytes:
+    """The content of a chunked body; `ValueError` where the framing is wrong or cut."""
+    body, size = b"", -1
+    while size != 0:
+        line, _, data = data.partition(b"\r\n")
+        size = int(line, 16)
+        body += data[:size]
+        if data[size : size + 2] != b"\r\n":
+            raise ValueError(f"chunk of {size} bytes is not closed")
+        data = data[size + 2 :]
+    return body
 
 
 def differences(python: Outcome, salver: Outcome) -> Iterator[Difference]:

@@ -12,8 +12,8 @@ MODIFIED = 1_700_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
 
 # Names whose type is old enough that no two versions of Python disagree on it.
 TYPED = (
-    *("page.html", "page.htm", "UPPER.HTML", "plain.txt", "style.css", "table.csv", "data.json", "feed.xml"),
-    *("image.png", "image.jpg", "image.gif", "image.svg", "doc.pdf", "movie.mp4", "sound.wav", "sound.mp3"),
+    *("page.html", "page.htm", "UPPER.HTML", "plain.txt", "style.css", "table.csv", "data.json"),
+    *("image.png", "image.jpg", "image.gif", "image.svg", "doc.pdf", "movie.mp4", "sound.mp3"),
     *("a.tar", "a.zip", "a.tar.gz", "a.txt.gz", "a.bz2", "a.xz", "a.Z", "noext", "unknown.qqq", "a.GZ"),
 )
 

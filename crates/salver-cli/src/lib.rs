@@ -1,10 +1,32 @@
 //! The command: options, configuration, what is served, and the process around it.
 
+use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Runs the command with `args` (the program's name first) and returns its exit code.
+pub mod args;
+pub mod events;
+pub mod options;
+mod output;
+mod planned;
+mod privileges;
+pub mod process;
+mod run;
+mod signals;
+pub mod targets;
+
+/// Runs the command with `args` (the program's name first) and returns its exit code: 0 when all went well, 1 for what
+/// cannot start, 2 for wrong use.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let _ = args;
-    ExitCode::FAILURE
+    let parsed = match args::parse(args, |name| env::var_os(name)) {
+        Ok(parsed) => parsed,
+        Err(refusal) => return output::refusal(refusal),
+    };
+    if parsed.options.args.print_config {
+        return output::config(args::as_toml(&parsed));
+    }
+    match run::run(parsed.options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => output::failure(&failure),
+    }
 }

@@ -17,7 +17,7 @@ use crate::rfc::forwarded::{self, Trusted};
 /// assert_eq!(options.limit_concurrency, None);
 /// ```
 #[derive(Clone, Debug, Default)]
-#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", derive(clap::Args), group(skip))] // every module has an `Options`
 pub struct Options {
     /// The largest request body, in bytes; a larger one gets 413
     #[cfg_attr(feature = "cli", arg(long, value_name = "B"))]

@@ -30,7 +30,7 @@ pub struct Request {
     pub peer: Peer,
 }
 
-/// A request target in origin form or `*`, byte for byte as sent (RFC 9112 §3.2).
+/// A request target, byte for byte as sent (RFC 9112 §3.2): in origin form or `*`, and the origin of the absolute form beside it.
 ///
 /// ```
 /// use salver::Target;
@@ -41,6 +41,8 @@ pub struct Request {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     raw: Bytes,
+    /// `scheme://authority` of the absolute form (RFC 9112 §3.2.2), as sent; empty in every other.
+    origin: Bytes,
     /// Where the path ends: at the first `?` or `#`.
     path_end: usize,
 }
@@ -92,7 +94,19 @@ impl Target {
     /// Splits a target; `raw` has been checked by the HTTP parser.
     pub fn new(raw: Bytes) -> Self {
         let path_end = raw.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(raw.len());
-        Self { raw, path_end }
+        Self { raw, origin: Bytes::new(), path_end }
+    }
+
+    /// The same target behind `origin`, which is `scheme://authority` of the absolute form as sent.
+    #[must_use]
+    pub fn at(mut self, origin: Bytes) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// `scheme://authority` as sent, where the request named them in its target; empty if not.
+    pub fn origin(&self) -> &[u8] {
+        &self.origin
     }
 
     /// The whole target as sent.

@@ -8,10 +8,10 @@ use crate::start_error::StartError;
 
 /// Headers to add to responses.
 #[derive(Clone, Debug, Default)]
-#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", derive(clap::Args), group(skip))] // every module has an `Options`
 pub struct Options {
     /// A header for every successful response; may be repeated
-    #[cfg_attr(feature = "cli", arg(long, num_args = 2, value_names = ["NAME", "VALUE"]))]
+    #[cfg_attr(feature = "cli", arg(long, num_args = 2, allow_hyphen_values = true, value_names = ["NAME", "VALUE"]))]
     pub header: Vec<String>,
 }
 

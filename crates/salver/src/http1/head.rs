@@ -192,10 +192,10 @@ fn assemble(raw: &Bytes, request_line: &RequestLine, line_len: usize, fields: us
     }
     let target = match &request_line.form {
         Form::AsSent(place) => Target::new(raw.slice(place.clone())),
-        Form::Absolute { authority, rest } => {
+        Form::Absolute { origin, authority, rest } => {
             // RFC 9112 §3.2.2: a Host beside an absolute-form target is replaced, never compared.
             headers.insert(HOST, value_of(raw.slice(authority.clone()))?);
-            Target::new(rooted(raw.slice(rest.clone())))
+            Target::new(rooted(raw.slice(rest.clone()))).at(raw.slice(origin.clone()))
         }
     };
     let framing = field::framing(&headers, version)?;

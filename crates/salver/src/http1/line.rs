@@ -22,7 +22,7 @@ pub(super) enum Form {
     /// In origin form, or the authority of CONNECT, or the `*` of OPTIONS.
     AsSent(Range<usize>),
     /// `http://authority` and what follows, which may be nothing.
-    Absolute { authority: Range<usize>, rest: Range<usize> },
+    Absolute { origin: Range<usize>, authority: Range<usize>, rest: Range<usize> },
 }
 
 impl RequestLine {
@@ -65,7 +65,8 @@ impl Form {
         let after = target.get(scheme.len()..)?;
         let length = memchr3(b'/', b'?', b'#', after).unwrap_or(after.len());
         Authority::parse(after.get(..length)?)?;
-        Some(Self::Absolute { authority: start..start + length, rest: start + length..place.end })
+        let (authority, rest) = (start..start + length, start + length..place.end);
+        Some(Self::Absolute { origin: place.start..authority.end, authority, rest })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::start_error::StartError;
 /// assert_eq!(options.header_timeout, 10.into());
 /// ```
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", derive(clap::Args), group(skip))] // every module has an `Options`
 pub struct Options {
     /// The HTTP version to speak: HTTP/1.0 or HTTP/1.1
     #[cfg_attr(feature = "cli", arg(short, long, value_name = "VERSION", default_value_t = Self::default().protocol))]

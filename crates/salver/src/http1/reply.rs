@@ -227,6 +227,7 @@ fn is_ours(name: &HeaderName) -> bool {
     ) || name.starts_with("proxy-")
 }
 
+/// One field line; `name` is as it goes out.
 fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");

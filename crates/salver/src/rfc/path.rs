@@ -2,10 +2,13 @@
 //!
 //! A path is decoded exactly once, in time linear in its length. Names are bytes: nothing is assumed to be UTF-8.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, PercentEncode, percent_decode, percent_encode};
+
+use crate::request::Target;
 
 /// A request path below some root, as a file name.
 ///
@@ -189,19 +192,42 @@ pub fn encode(name: &[u8]) -> PercentEncode<'_> {
     percent_encode(name, LINK)
 }
 
-/// Where a folder that was asked for without its slash is: the path as sent, a slash, and the query as sent.
+/// Percent-encodes a name for a link as http.server does: a byte that is no UTF-8 as the lone surrogate that stands for it
+/// (0xFF as `%ED%B3%BF`). [`SafePath::without_surrogates`] is the way back.
 ///
-/// SECURITY: begins with exactly one `/` and holds neither `\` (a slash to browsers) nor a byte outside visible ASCII, so it
+/// ```
+/// let link: String = salver::rfc::path::encode_as_python(b"a\xFF.txt").collect();
+/// assert_eq!(link, "a%ED%B3%BF.txt");
+/// ```
+pub fn encode_as_python(name: &[u8]) -> impl Iterator<Item = Cow<'_, str>> {
+    name.utf8_chunks().flat_map(|chunk| {
+        let valid = encode(chunk.valid().as_bytes()).map(Cow::Borrowed);
+        // U+DC80 + (byte - 0x80), encoded as if surrogates were letters.
+        let invalid = chunk
+            .invalid()
+            .iter()
+            .map(|byte| format!("%ED%B{:X}%{:02X}", 2 + (byte >> 6 & 1), 0x80 | byte & 0x3F).into());
+        valid.chain(invalid)
+    })
+}
+
+/// Where a folder that was asked for without its slash is: the path as sent, a slash, and the query as sent; behind the
+/// origin where the target had one.
+///
+/// SECURITY: begins with exactly one `/` (or with the origin, which is the request's own host) and holds neither `\` (a slash to browsers) nor a byte outside visible ASCII, so it
 /// can name no other host and split no header.
 #[must_use]
-pub fn redirect_location(raw_path: &[u8], query: Option<&[u8]>) -> HeaderValue {
+pub fn redirect_location(target: &Target) -> HeaderValue {
+    let (raw_path, query) = (target.path(), target.query());
     let start = raw_path.iter().position(|byte| *byte != b'/').unwrap_or(raw_path.len());
     let path = raw_path.get(start..).unwrap_or_default();
-    let mut location = format!("/{}", percent_encode(path, LOCATION));
+    let mut location = percent_encode(target.origin(), LOCATION).to_string();
+    location.push('/');
+    location.extend(percent_encode(path, LOCATION));
     if !location.ends_with('/') {
         location.push('/');
     }
-    if let Some(query) = query {
+    if let Some(query) = query.filter(|query| !query.is_empty()) {
         location.push('?');
         location.extend(percent_encode(query, LOCATION));
     }
@@ -359,7 +385,7 @@ mod tests {
     fn a_redirect_stays_on_its_host() {
         for (path, query, location) in [
             ("/a", None, "/a/"),
-            ("/a", Some(""), "/a/?"),
+            ("/a", Some(""), "/a/"),
             ("/a%20b", Some("x=1&y"), "/a%20b/?x=1&y"),
             ("/a/", None, "/a/"),
             ("", None, "/"),
@@ -372,8 +398,11 @@ mod tests {
             ("/%0d%0a", None, "/%0d%0a/"),
             ("/café", None, "/caf%C3%A9/"),
         ] {
-            let sent = redirect_location(path.as_bytes(), query.map(str::as_bytes));
-            assert_eq!(sent, location, "{}", path.escape_debug());
+            let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+            let target = Target::new(target.into());
+            assert_eq!(redirect_location(&target), location, "{}", path.escape_debug());
+            let absolute = redirect_location(&target.at("http://[::1]:80".into()));
+            assert_eq!(absolute, format!("http://[::1]:80{location}"));
         }
     }
 
@@ -417,7 +446,8 @@ mod tests {
 
         #[test]
         fn no_redirect_leaves_its_host(path in nasty(), query in proptest::option::of(nasty())) {
-            let location = redirect_location(&path, query.as_deref());
+            let raw = query.map_or_else(|| path.clone(), |query| [&path[..], b"?", &query].concat());
+            let location = redirect_location(&Target::new(raw.into()));
             let location = location.as_bytes();
             prop_assert!(location.starts_with(b"/") && !location.starts_with(b"//"));
             prop_assert!(location.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'\\'));

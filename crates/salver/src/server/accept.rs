@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -25,7 +25,6 @@ pub(super) struct Acceptor {
     local: Arc<Local>,
     /// One descriptor kept back: given up when there are none left, so that open connections can still open files.
     reserve: Option<File>,
-    complained: Option<Instant>,
 }
 
 enum Queue {
@@ -42,24 +41,23 @@ impl Acceptor {
             Local::Tcp(_) => Queue::Tcp(TcpListener::from_std(descriptor.into())?),
             Local::Unix(_) => Queue::Unix(UnixListener::from_std(descriptor.into())?),
         };
-        Ok(Self { queue, local, reserve: reserve(), complained: None })
+        Ok(Self { queue, local, reserve: reserve() })
     }
 
     /// Accepts until a stop, and then what is queued; the queue is closed only when it is empty.
     pub(super) async fn run(mut self, shared: Arc<Shared>, mut phase: watch::Receiver<Phase>) {
         loop {
+            if *phase.borrow() == Phase::Serving && !self.holds_reserve() {
+                self.recover(&Errno::MFILE.into()).await;
+                continue;
+            }
             let accepted = tokio::select! {
                 biased;
                 accepted = self.queue.accept() => Some(accepted),
                 _ = phase.wait_for(|phase| *phase > Phase::Serving) => None,
             };
             match accepted {
-                Some(Ok((io, peer))) => {
-                    if self.reserve.is_none() {
-                        self.reserve = reserve();
-                    }
-                    self.spawn(io, peer, &shared);
-                }
+                Some(Ok((io, peer))) => self.spawn(io, peer, &shared),
                 Some(Err(error)) => self.recover(&error).await,
                 None => break,
             }
@@ -79,6 +77,12 @@ impl Acceptor {
         });
     }
 
+    /// Takes the reserve back before anybody is let in: what became free meanwhile belongs to those who are here.
+    fn holds_reserve(&mut self) -> bool {
+        self.reserve = self.reserve.take().or_else(reserve);
+        self.reserve.is_some()
+    }
+
     /// What a failed accept asks for: nothing if one client has left again, patience if the system is short of something.
     async fn recover(&mut self, error: &io::Error) {
         let errno = Errno::from_io_error(error);
@@ -89,8 +93,7 @@ impl Acceptor {
             return;
         }
         self.reserve = None;
-        if self.complained.is_none_or(|last| last.elapsed() >= Duration::from_secs(1)) {
-            self.complained = Some(Instant::now());
+        if may_complain() {
             let mend = match errno {
                 Some(Errno::MFILE) => "; raise `ulimit -n`",
                 Some(Errno::NFILE) => "; raise the sysctl fs.file-max",
@@ -133,6 +136,17 @@ impl Queue {
 /// An IPv4 client of a dual-stack socket, as IPv4.
 fn unmapped(address: std::net::SocketAddr) -> std::net::SocketAddr {
     std::net::SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Whether a second has gone by since any loop of the process complained: what they are short of they are all short of.
+fn may_complain() -> bool {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let may = last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
+    if may {
+        *last = Some(Instant::now());
+    }
+    may
 }
 
 /// Something harmless that takes a descriptor.

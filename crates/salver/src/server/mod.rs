@@ -31,7 +31,7 @@ use clock::Clock;
 
 /// How a server runs and stops.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", derive(clap::Args), group(skip))] // every module has an `Options`
 pub struct Options {
     /// Time for running requests at a graceful stop, in seconds
     #[cfg_attr(feature = "cli", arg(long, value_name = "S", default_value_t = Self::default().graceful_timeout))]

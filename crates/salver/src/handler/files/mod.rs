@@ -219,8 +219,9 @@ impl Handler for Files {
 fn redirect(request: &Request) -> Response {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-    let location = path::redirect_location(request.target.path(), request.target.query());
+    let location = path::redirect_location(&request.target);
     response.headers_mut().insert(header::LOCATION, location);
+    respond::say_if_empty(&mut response);
     response
 }
 

@@ -51,6 +51,7 @@ impl Default for Options {
 }
 
 #[cfg(all(test, feature = "cli"))]
+#[allow(clippy::unwrap_used)] // a helper of tests
 mod tests {
     use clap::Parser;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use http_body::{Frame, SizeHint};
 
 use super::plan::{Plan, plan};
@@ -91,7 +91,15 @@ fn with_head(status: StatusCode, head: &Head, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = head.headers.clone();
+    say_if_empty(&mut response);
     response
+}
+
+/// Says that there is no content: to HEAD, an empty body alone says nothing about the length.
+pub(crate) fn say_if_empty(response: &mut Response) {
+    if response.body().is_empty() {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
 }
 
 /// 304 with what a cache needs to go on using what it has (RFC 9110 §15.4.5).

@@ -53,7 +53,7 @@ pub(super) fn end(out: &mut Vec<u8>) {
 
 /// The link to an entry, relative to its folder; a name that looks like a scheme (`a:b`) is encoded and cannot be one.
 pub(super) fn href(out: &mut Vec<u8>, row: &Row<'_>) {
-    for piece in path::encode(row.name) {
+    for piece in path::encode_as_python(row.name) {
         out.extend_from_slice(piece.as_bytes());
     }
     if row.kind == Kind::Folder {
@@ -61,7 +61,7 @@ pub(super) fn href(out: &mut Vec<u8>, row: &Row<'_>) {
     }
 }
 
-/// Text for a page: what is no UTF-8 becomes U+FFFD, as a browser would show it.
+/// Text for a page. What is no UTF-8 stays as it is, as http.server has it: a tool reads the very name, and a browser shows U+FFFD.
 fn escape(out: &mut Vec<u8>, text: &[u8]) {
     for chunk in text.utf8_chunks() {
         for byte in chunk.valid().bytes() {
@@ -72,8 +72,6 @@ fn escape(out: &mut Vec<u8>, text: &[u8]) {
                 byte => out.push(byte),
             }
         }
-        if !chunk.invalid().is_empty() {
-            out.extend_from_slice("\u{FFFD}".as_bytes());
-        }
+        out.extend_from_slice(chunk.invalid());
     }
 }

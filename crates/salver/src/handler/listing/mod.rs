@@ -18,7 +18,7 @@ use crate::body::{Body, BoxError};
 use crate::compress::LongText;
 use crate::error::Error;
 use crate::handler::files::resolver::Root;
-use crate::request::Request;
+use crate::request::{Request, Target};
 use crate::rfc::accept;
 use crate::rfc::path::{self, SafePath};
 
@@ -67,7 +67,7 @@ impl Listing {
             Ok::<_, Error>(rows)
         });
         let rows = rows.await.map_err(Error::internal)??;
-        let mut pieces = Pieces { rows, title: title(request.target.path()), format, next: Next::Start };
+        let mut pieces = Pieces { rows, title: title(&request.target), format, next: Next::Start };
         let first = pieces.render();
         let mut response = match pieces.next {
             // What fits one piece has a length, which clients of HTTP/1.0 like.
@@ -169,9 +169,9 @@ impl http_body::Body for Page {
     }
 }
 
-/// The path as sent, for people: decoded, its leading slashes one.
-fn title(raw_path: &[u8]) -> String {
-    let decoded = path::decode(raw_path);
+/// The target as sent, for people, as http.server shows it: decoded, its leading slashes one.
+fn title(target: &Target) -> String {
+    let decoded = path::decode(target.as_bytes());
     format!("/{}", String::from_utf8_lossy(&decoded).trim_start_matches('/'))
 }
 

@@ -93,9 +93,9 @@ impl Connection {
             if !self.shared.is_stopping() {
                 return Poll::Pending;
             }
-            // A stop: what the kernel has and the loop has not seen yet is still answered.
             match self.age {
-                _ if self.io.has_data() => Poll::Ready(true),
+                // A stop: what the kernel has is still answered, once the loop has seen it too.
+                _ if self.io.has_data() => Poll::Pending,
                 Age::Kept => Poll::Ready(false),
                 Age::Hurried => Poll::Pending,
                 Age::Fresh => {

@@ -1,0 +1,304 @@
+//! Where options come from: command line, environment, config file, default; the earlier wins.
+//!
+//! One parser: whatever the source, an option becomes arguments as they would be typed, and clap reads the lot. So types,
+//! defaults and messages exist once, and a new option needs no line here. A repeatable option is not put together from several
+//! sources: the one that wins replaces the others.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
+use salver::StartError;
+
+use crate::options::Options as All;
+use crate::planned;
+use crate::targets::Mount;
+
+mod file;
+mod print;
+
+pub use print::as_toml;
+
+/// Where options come from.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Options {
+    /// Read options from this TOML file
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Say what is wrong with the configuration, and exit
+    #[arg(long)]
+    pub check_config: bool,
+
+    /// Print the effective configuration as TOML, and exit
+    #[arg(long)]
+    pub print_config: bool,
+
+    /// Print this help
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+
+    /// Print the version
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// Options of every source, read.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The options.
+    pub options: All,
+    /// The same as clap keeps them.
+    matches: ArgMatches,
+}
+
+/// Why there are no options.
+#[derive(Debug)]
+pub enum Refusal {
+    /// `--help` or `--version`: the text that was asked for.
+    Shown(String),
+    /// Wrong use of the command line: one line.
+    Usage(String),
+    /// Something wrong in the environment or the config file: one line.
+    Config(StartError),
+}
+
+/// An option as one source gives it: the values of each time it is given.
+type Given = Vec<Vec<OsString>>;
+
+/// An option with the source that counts for it.
+type Setting<'a> = (Source, &'a Arg, Given);
+
+/// Where an option comes from; the later wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    File,
+    Environment,
+    CommandLine,
+}
+
+/// Reads the options of every source; `argv` begins with the program's name.
+///
+/// # Errors
+/// The first thing that is wrong, and where.
+pub fn parse(
+    argv: impl Iterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Parsed, Refusal> {
+    let mut command = All::command();
+    command.build();
+    let typed = command.try_get_matches_from_mut(argv).map_err(|error| refuse(&error))?;
+    let words = Words::read(&typed)?;
+    let config = typed.get_one::<PathBuf>("config").cloned();
+    let config = config.or_else(|| environment("SALVER_CONFIG").map(PathBuf::from));
+    let mut file = match &config {
+        Some(path) => file::read(path, &command).map_err(Refusal::Config)?,
+        None => file::Entries::new(),
+    };
+    let mut settings = Vec::new();
+    for arg in command.get_arguments() {
+        let Some(name) = arg.get_long() else { continue };
+        if let Some(given) = on_command_line(&typed, arg).or_else(|| words.get(name)) {
+            settings.push((Source::CommandLine, arg, given));
+            continue;
+        }
+        if !is_key(arg) {
+            continue;
+        }
+        match of_environment(&command, arg, &environment).map_err(Refusal::Config)? {
+            Some(given) => settings.push((Source::Environment, arg, given)),
+            None => settings.extend(file.remove(name).map(|given| (Source::File, arg, given))),
+        }
+    }
+    let arguments = std::iter::once(OsString::from("salver")).chain(
+        settings
+            .iter()
+            .filter(|setting| !is_overruled(setting, &settings))
+            .flat_map(|(_, arg, given)| as_arguments(arg, given)),
+    );
+    let matches = All::command().try_get_matches_from(arguments).map_err(|error| refuse(&error))?;
+    let options = All::from_arg_matches(&matches).map_err(|error| refuse(&error))?;
+    Ok(Parsed { options, matches })
+}
+
+/// TARGET and PORT, which are `--target` and `--port` without their names.
+#[derive(Debug, Default, PartialEq)]
+struct Words {
+    target: Option<OsString>,
+    port: Option<OsString>,
+}
+
+impl Words {
+    fn read(typed: &ArgMatches) -> Result<Self, Refusal> {
+        let first: Option<&OsString> = typed.get_one("first");
+        let second: Option<&u16> = typed.get_one("second");
+        let words = match (first, second) {
+            (Some(port), None) if is_digits(port) => Self { target: None, port: Some(port.clone()) },
+            (target, port) => {
+                Self { target: target.cloned(), port: port.map(|port| port.to_string().into()) }
+            }
+        };
+        let root = typed
+            .get_many::<Mount>("mount")
+            .is_some_and(|mut mounts| mounts.any(|mount| mount.prefix == "/"));
+        let typed = |id| typed.value_source(id) == Some(ValueSource::CommandLine);
+        let twice = [
+            (root && words.target.is_some(), "TARGET and --mount /"),
+            (root && typed("directory"), "--directory and --mount /"),
+            (words.port.is_some() && typed("port"), "PORT and --port"),
+            (words.target.is_some() && typed("target"), "TARGET and --target"),
+            (words.target.is_some() && typed("directory"), "TARGET and --directory"),
+        ];
+        match twice.into_iter().find(|(twice, _)| *twice) {
+            Some((_, both)) => {
+                Err(Refusal::Usage(format!("{both} say the same thing; leave one of them out")))
+            }
+            None => Ok(words),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<Given> {
+        let word = match name {
+            "target" => &self.target,
+            "port" => &self.port,
+            _ => return None,
+        };
+        word.clone().map(|word| vec![vec![word]])
+    }
+}
+
+/// Whether an option may stand in the environment and in a file: all but those about the options themselves.
+fn is_key(arg: &Arg) -> bool {
+    let about_options = ["config", "check_config", "print_config", "help", "version"];
+    arg.get_long().is_some() && !about_options.contains(&arg.get_id().as_str())
+}
+
+fn repeats(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Append)
+}
+
+/// Whether the option takes its values two by two, as `--header NAME VALUE` does.
+fn takes_pairs(arg: &Arg) -> bool {
+    arg.get_num_args().is_some_and(|count| count.min_values() == 2)
+}
+
+fn is_bool(arg: &Arg) -> bool {
+    arg.get_possible_values().iter().map(|value| value.get_name()).eq(["true", "false"])
+}
+
+fn is_digits(word: &OsStr) -> bool {
+    let bytes = word.as_encoded_bytes();
+    !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit)
+}
+
+/// `--directory` and TARGET say the same thing: a `target` in a file does not stand against a `-d` that is typed.
+fn is_overruled((source, arg, _): &Setting<'_>, settings: &[Setting<'_>]) -> bool {
+    arg.get_long() == Some("target")
+        && settings.iter().any(|(other, arg, _)| arg.get_long() == Some("directory") && other > source)
+}
+
+fn on_command_line(typed: &ArgMatches, arg: &Arg) -> Option<Given> {
+    let id = arg.get_id().as_str();
+    let is_typed =
+        typed.try_contains_id(id).is_ok() && typed.value_source(id) == Some(ValueSource::CommandLine);
+    let occurrences = is_typed.then(|| typed.get_raw_occurrences(id)).flatten()?;
+    Some(occurrences.map(|values| values.map(OsStr::to_owned).collect()).collect())
+}
+
+/// `SALVER_KEEP_ALIVE=5`; a repeatable option's values are split as a shell does.
+fn of_environment(
+    command: &Command,
+    arg: &Arg,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<Given>, StartError> {
+    let Some(long) = arg.get_long() else { return Ok(None) };
+    let name = format!("SALVER_{}", long.replace('-', "_").to_uppercase());
+    // Kubernetes sets SALVER_PORT=tcp://… for a service of that name; an empty variable is how a parent takes one back.
+    let foreign = |value: &OsString| long == "port" && value.as_encoded_bytes().starts_with(b"tcp:");
+    let value = environment(&name).filter(|value| !value.is_empty() && !foreign(value));
+    let Some(value) = value else { return Ok(None) };
+    let wrong = |why: &str| StartError::new(format!("{name}: {why}"));
+    let given = if repeats(arg) {
+        let text = value.to_str().ok_or_else(|| wrong("not UTF-8"))?;
+        let words = shlex::split(text).ok_or_else(|| wrong("a quote is not closed; quote as in a shell"))?;
+        let size = if takes_pairs(arg) { 2 } else { 1 };
+        words.chunks(size).map(|words| words.iter().map(OsString::from).collect()).collect()
+    } else if is_bool(arg) {
+        let bool = match value.to_string_lossy().to_ascii_lowercase().as_str() {
+            "1" | "on" | "true" | "yes" => "true".into(),
+            "0" | "false" | "no" | "off" => "false".into(),
+            _ => value,
+        };
+        vec![vec![bool]]
+    } else {
+        vec![vec![value]]
+    };
+    check(command, arg, &given).map_err(|why| wrong(&why))?;
+    Ok(Some(given))
+}
+
+/// What would be typed for `given`.
+fn as_arguments(arg: &Arg, given: &Given) -> Vec<OsString> {
+    let Some(long) = arg.get_long() else { return Vec::new() };
+    let option = OsString::from(format!("--{long}"));
+    let mut arguments = Vec::new();
+    for values in given {
+        match (values.as_slice(), arg.get_action()) {
+            ([value], ArgAction::SetTrue) if value == "true" => arguments.push(option.clone()),
+            (_, ArgAction::SetTrue) => {}
+            ([value], _) => {
+                let mut whole = option.clone();
+                whole.push("=");
+                whole.push(value);
+                arguments.push(whole);
+            }
+            (values, _) => {
+                arguments.push(option.clone());
+                arguments.extend_from_slice(values);
+            }
+        }
+    }
+    arguments
+}
+
+/// Lets clap read one option alone, so that what is wrong with it can be told with its place.
+fn check(command: &Command, arg: &Arg, given: &Given) -> Result<(), String> {
+    let arguments = std::iter::once("salver".into()).chain(as_arguments(arg, given));
+    match command.clone().try_get_matches_from(arguments) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(one_line(&error)),
+    }
+}
+
+fn refuse(error: &clap::Error) -> Refusal {
+    let text = || error.render().to_string();
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => Refusal::Shown(text()),
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(option))) => {
+            Refusal::Usage(planned::refusal(option).unwrap_or_else(|| one_line(error)))
+        }
+        _ => Refusal::Usage(one_line(error)),
+    }
+}
+
+/// clap's message without its usage and its line ends.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let mut line = String::new();
+    for part in text.lines().map(str::trim).take_while(|part| !part.starts_with("Usage:")) {
+        if part.is_empty() || part.starts_with("For more information") {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(if part.starts_with('[') { " " } else { "; " });
+        }
+        line.push_str(part.strip_prefix("error: ").unwrap_or(part));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! Every source of options, and the table of options against itself and against the contract.
+
+use std::collections::HashSet;
+use std::fs;
+
+use super::*;
+
+/// Reads `argv` (without the program's name) with these variables.
+fn parsed(argv: &[&str], environment: &[(&str, &str)]) -> Result<Parsed, Refusal> {
+    let argv = std::iter::once("salver").chain(argv.iter().copied()).map(OsString::from);
+    parse(argv, |name| {
+        environment.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+    })
+}
+
+/// The value that counts for `key`, as it is written in TOML.
+fn effective(parsed: &Parsed, key: &str) -> Option<String> {
+    let toml = as_toml(parsed).unwrap();
+    toml.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ").map(str::to_owned))
+}
+
+fn message(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Shown(text) => panic!("shown: {text}"),
+        Refusal::Usage(message) => message,
+        Refusal::Config(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_earlier_source_wins_and_replaces() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("salver.toml");
+    fs::write(&path, "keep_alive = 1\nhidden = true\nbind = ['::1', '127.0.0.1']\nheader = [['A', '1']]")
+        .unwrap();
+    let config = path.to_str().unwrap();
+    for (argv, environment, key, want) in [
+        (&[][..], &[][..], "keep_alive", "75"),
+        (&["-c", config], &[], "keep_alive", "1"),
+        (&[], &[("SALVER_CONFIG", config)], "keep_alive", "1"),
+        (&["-c", config], &[("SALVER_KEEP_ALIVE", "2")], "keep_alive", "2"),
+        (&["-c", config, "--keep-alive", "3"], &[("SALVER_KEEP_ALIVE", "2")], "keep_alive", "3"),
+        (&["-c", config], &[("SALVER_KEEP_ALIVE", "")], "keep_alive", "1"),
+        (&["-c", config], &[], "hidden", "true"),
+        (&["-c", config, "--hidden=false"], &[], "hidden", "false"),
+        (&["--hidden"], &[("SALVER_HIDDEN", "0")], "hidden", "true"),
+        (&[], &[("SALVER_HIDDEN", "yes")], "hidden", "true"),
+        (&["-c", config], &[], "bind", "[\"::1\", \"127.0.0.1\"]"),
+        (&["-c", config], &[("SALVER_BIND", "a 'b'")], "bind", "[\"a\", \"b\"]"),
+        (&["-c", config, "-b", "c"], &[("SALVER_BIND", "a b")], "bind", "[\"c\"]"),
+        (&["-c", config], &[], "header", "[[\"A\", \"1\"]]"),
+        (
+            &["-c", config],
+            &[("SALVER_HEADER", "B 'c d' E -f")],
+            "header",
+            "[[\"B\", \"c d\"], [\"E\", \"-f\"]]",
+        ),
+        (&["--header", "X", "-1", "--header", "Y", "2"], &[], "header", "[[\"X\", \"-1\"], [\"Y\", \"2\"]]"),
+        (&["--keep-alive", "1", "--keep-alive", "2"], &[], "keep_alive", "2"),
+    ] {
+        let parsed = parsed(argv, environment).map_err(message).unwrap();
+        assert_eq!(effective(&parsed, key).as_deref(), Some(want), "{argv:?} {environment:?}");
+    }
+}
+
+#[test]
+fn words_are_a_target_and_a_port() {
+    for (argv, target, port) in [
+        (&[][..], None, 8000),
+        (&["9000"], None, 9000),
+        (&["site"], Some("site"), 8000),
+        (&["site", "9000"], Some("site"), 9000),
+        (&["./9000"], Some("./9000"), 8000),
+        (&["9000", "80"], Some("9000"), 80),
+        (&["-d", "site", "9000"], None, 9000),
+        (&["9000", "-d", "site", "-b", "::1"], None, 9000),
+        (&["--port", "1", "site"], Some("site"), 1),
+        (&["0"], None, 0),
+    ] {
+        let options = parsed(argv, &[]).map_err(message).unwrap().options.targets;
+        assert_eq!(options.target.as_deref(), target.map(OsStr::new), "{argv:?}");
+        assert_eq!(options.port, port, "{argv:?}");
+    }
+    for (argv, environment, target) in [
+        (&[][..], &[("SALVER_TARGET", "a"), ("SALVER_DIRECTORY", "b")][..], Some("a")),
+        (&["-d", "c"], &[("SALVER_TARGET", "a")], None),
+        (&["c"], &[("SALVER_DIRECTORY", "b")], Some("c")),
+    ] {
+        let options = parsed(argv, environment).map_err(message).unwrap().options.targets;
+        assert_eq!(options.target.as_deref(), target.map(OsStr::new), "{argv:?} {environment:?}");
+    }
+    let kubernetes = parsed(&[], &[("SALVER_PORT", "tcp://10.0.0.1:80")]).map_err(message).unwrap();
+    assert_eq!(kubernetes.options.targets.port, 8000);
+}
+
+#[test]
+fn wrong_use_is_one_line() {
+    for (argv, environment, want) in [
+        (&["--nope"][..], &[][..], "unexpected argument '--nope' found"),
+        (&["--hiden"], &[], "'--hidden'"),
+        (
+            &["--symlinks", "all"],
+            &[],
+            "invalid value 'all' for '--symlinks <WHICH>' [possible values: inside, follow",
+        ),
+        (&["99999"], &[], "99999"),
+        (&["a", "b"], &[], "invalid value 'b' for '[PORT]'"),
+        (&["a", "1", "b"], &[], "unexpected argument 'b'"),
+        (&["1", "--port", "2"], &[], "PORT and --port say the same thing"),
+        (&["a", "-d", "b"], &[], "TARGET and --directory say the same thing"),
+        (&["a", "--mount", "/=b"], &[], "TARGET and --mount / say the same thing"),
+        (&["-d", "a", "--mount", "/=b"], &[], "--directory and --mount / say the same thing"),
+        (&["--cgi"], &[], "--cgi: not in this version yet; it comes with CGI scripts"),
+        (&["-w", "4"], &[], "-w: not in this version yet"),
+        (&["--umask", "9"], &[], "give octal digits"),
+        (&["--access-log-format", "x"], &[], "holds no atom"),
+        (&[], &[("SALVER_KEEP_ALIVE", "x")], "SALVER_KEEP_ALIVE: invalid value 'x'"),
+        (&[], &[("SALVER_HEADER", "A")], "SALVER_HEADER: "),
+        (&[], &[("SALVER_BIND", "'a")], "SALVER_BIND: a quote is not closed"),
+        (&["-c", "/nonexistent.toml"], &[], "--config /nonexistent.toml: No such file"),
+    ] {
+        let message = message(parsed(argv, environment).unwrap_err());
+        assert!(message.contains(want) && !message.contains('\n'), "{argv:?} {environment:?}: {message}");
+    }
+}
+
+#[test]
+fn a_mistake_in_a_file_is_said_with_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("salver.toml");
+    fs::write(&path, "# all of it\n\nhiden = true\n").unwrap();
+    let path = path.to_str().unwrap();
+    let Err(Refusal::Config(error)) = parsed(&["-c", path], &[]) else { panic!("it is wrong") };
+    assert_eq!(error.to_string(), format!("{path}:3: hiden: no such option; hidden is one"));
+}
+
+#[test]
+fn the_printed_configuration_reads_back_as_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("salver.toml");
+    let argv = [
+        "-b",
+        "::1",
+        "-b",
+        "unix:/tmp/a\"b",
+        "--header",
+        "A",
+        "é\\",
+        "--mount",
+        "/x=y",
+        "--hidden",
+        "--umask=022",
+    ];
+    let argv =
+        argv.into_iter().chain(["--keep-alive=0.5", "--content-type", "text/x", "--pid=007", "site", "9000"]);
+    let first = parsed(&argv.collect::<Vec<_>>(), &[]).map_err(message).unwrap();
+    let printed = as_toml(&first).unwrap();
+    fs::write(&path, &printed).unwrap();
+    let second = parsed(&["-c", path.to_str().unwrap()], &[]).map_err(message).unwrap();
+    assert_eq!(as_toml(&second).unwrap(), printed);
+    for line in ["port = 9000", "target = \"site\"", "pid = \"007\"", "hidden = true", "umask = \"022\""] {
+        assert!(printed.lines().any(|printed| printed == line), "{line} in\n{printed}");
+    }
+}
+
+#[test]
+fn the_table_of_options_is_sound() {
+    let mut command = All::command();
+    command.build();
+    command.clone().debug_assert();
+    let mut names = HashSet::new();
+    for arg in command.get_arguments() {
+        let id = arg.get_id();
+        assert!(arg.get_help().is_some_and(|help| !help.to_string().is_empty()), "{id} is not documented");
+        let Some(long) = arg.get_long() else { continue };
+        assert!(names.insert(long.to_owned()), "--{long} is there twice");
+        assert!(planned::refusal(long).is_none(), "--{long} is built: take it out of the planned ones");
+        assert_eq!(long.replace('-', "_"), id.as_str(), "a key is the long name of its option");
+        assert!(arg.get_help_heading().is_some(), "--{long} stands in no group");
+        if arg.get_action().takes_values() {
+            assert!(
+                arg.get_value_names().is_some_and(|names| names.iter().all(|name| name.len() < 14)),
+                "--{long}"
+            );
+        }
+    }
+}
+
+/// The long names in the contract's table of options.
+const CONTRACT: &str = "bind directory protocol cgi tls-cert tls-key tls-password-file certfile keyfile content-type header \
+    hidden symlinks workers threads timeout graceful-timeout keep-alive header-timeout body-timeout send-timeout \
+    limit-request-line limit-request-fields limit-header-size limit-body limit-concurrency max-requests \
+    max-requests-jitter reload reload-dir chdir app-dir env-file forwarded-allow-ips access-log access-log-format \
+    log-level config check-config print-config pid user group umask mount";
+
+#[test]
+fn every_option_of_the_contract_is_there_or_says_so() {
+    let command = All::command();
+    for name in CONTRACT.split_whitespace() {
+        let there = command.get_arguments().any(|arg| arg.get_long() == Some(name));
+        assert!(there != planned::refusal(name).is_some(), "--{name}");
+    }
+    for (short, name) in
+        [('b', "bind"), ('d', "directory"), ('p', "protocol"), ('c', "config"), ('u', "user"), ('g', "group")]
+    {
+        let arg = command.get_arguments().find(|arg| arg.get_short() == Some(short)).unwrap();
+        assert_eq!(arg.get_long(), Some(name));
+    }
+    for short in ["-w", "-t", "-e"] {
+        assert!(planned::refusal(short).is_some(), "{short}");
+    }
+}

@@ -1,0 +1,146 @@
+//! The event log: what happens beside requests, one line an event on standard error, spelled as gunicorn does.
+//!
+//! `[2026-11-23 06:27:00 +0000] [4711] [WARNING] what happened key=value`. It shares its sink with the access log, so that lines
+//! do not mix, and escapes control characters, so that an event stays one line whatever it quotes.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use salver::StartError;
+use salver::finish::log::Sink;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+/// What is logged beside requests.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Options {
+    /// The least an event must be to be logged on standard error
+    #[arg(long, value_name = "L", value_enum, default_value_t)]
+    pub log_level: LogLevel,
+}
+
+/// How grave an event is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogLevel {
+    /// Something failed
+    Error,
+    /// Something may fail
+    #[value(alias = "warn")]
+    Warning,
+    /// Something to know
+    #[default]
+    Info,
+    /// Something for the search of a fault
+    Debug,
+}
+
+/// Logs events from now on, whatever thread they come from.
+///
+/// # Errors
+/// Standard error cannot be used.
+pub(crate) fn start(options: &Options) -> Result<(), StartError> {
+    let log = EventLog { most: options.log_level.into(), sink: Sink::stderr()? };
+    // Refused only where the program around us has a log of its own, which it then prefers.
+    let _ = tracing::subscriber::set_global_default(log);
+    Ok(())
+}
+
+/// Writes out what was logged; the last thing a process does.
+pub(crate) fn flush() {
+    if let Ok(sink) = Sink::stderr() {
+        sink.flush();
+    }
+}
+
+impl From<LogLevel> for Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warning => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+        }
+    }
+}
+
+struct EventLog {
+    most: Level,
+    sink: Arc<Sink>,
+}
+
+/// Spans are not logged: salver opens none.
+impl Subscriber for EventLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && *metadata.level() <= self.most
+    }
+
+    fn max_level_hint(&self) -> Option<tracing::level_filters::LevelFilter> {
+        Some(self.most.into())
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let now = Timestamp::now().to_zoned_datetime(TimeZone::system());
+        let mut text = Text::default();
+        event.record(&mut text);
+        let line = line(&now.strftime("%Y-%m-%d %H:%M:%S %z").to_string(), *event.metadata().level(), &text);
+        self.sink.append(line.as_bytes());
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// An event as text.
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let written = match field.name() {
+            "message" => write!(self.message, "{value:?}"),
+            name => write!(self.fields, " {name}={value:?}"),
+        };
+        written.expect("writing to memory does not fail");
+    }
+}
+
+fn line(time: &str, level: Level, text: &Text) -> String {
+    let level = if level == Level::WARN { "WARNING" } else { level.as_str() };
+    let pid = std::process::id();
+    let mut line = format!("[{time}] [{pid}] [{level}] ");
+    for char in text.message.chars().chain(text.fields.chars()) {
+        match char {
+            // SECURITY: an event quotes what clients sent; C1 controls command terminals, too.
+            char if char.is_control() => line.extend(char.escape_unicode()),
+            char => line.push(char),
+        }
+    }
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line() {
+        let text = Text { message: "a\nb\u{1b}[2J\u{9b}é".into(), fields: " key=\"v\"".into() };
+        let want = "[WARNING] a\\u{a}b\\u{1b}[2J\\u{9b}é key=\"v\"\n";
+        let line = line("T", Level::WARN, &text);
+        assert!(line.starts_with("[T] [") && line.ends_with(want), "{line}");
+    }
+}

@@ -1,0 +1,54 @@
+//! Every option of the command, as groups from the code that obeys them.
+
+use salver::{ServerOptions, finish, guard, handler, http1};
+
+use crate::{args, events, process, targets};
+
+/// Serves a folder over HTTP: type it where you would type `python3 -m http.server`
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "salver", version, args_override_self = true, max_term_width = 110, after_help = SOURCES)]
+#[command(disable_help_flag = true, disable_version_flag = true)]
+pub struct Options {
+    /// What is served, and where.
+    #[command(flatten, next_help_heading = "What is served, and where")]
+    pub targets: targets::Options,
+
+    /// Files.
+    #[command(flatten, next_help_heading = "Files")]
+    pub files: handler::files::Options,
+
+    /// Headers of responses.
+    #[command(flatten)]
+    pub headers: finish::headers::Options,
+
+    /// HTTP/1.
+    #[command(flatten, next_help_heading = "Times and limits")]
+    pub http1: http1::Options,
+
+    /// Limits of the whole server.
+    #[command(flatten)]
+    pub guard: guard::Options,
+
+    /// How the server stops.
+    #[command(flatten)]
+    pub server: ServerOptions,
+
+    /// The access log.
+    #[command(flatten, next_help_heading = "Logs")]
+    pub log: finish::log::Options,
+
+    /// The event log.
+    #[command(flatten)]
+    pub events: events::Options,
+
+    /// The process.
+    #[command(flatten, next_help_heading = "Process")]
+    pub process: process::Options,
+
+    /// Where options come from.
+    #[command(flatten, next_help_heading = "Configuration")]
+    pub args: args::Options,
+}
+
+const SOURCES: &str = "Each option is also a key of the config file (keep_alive = 5) and an environment variable \
+    (SALVER_KEEP_ALIVE=5). The command line wins over the environment, and that over the file.";

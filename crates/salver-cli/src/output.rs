@@ -1,0 +1,110 @@
+//! All that is printed: the lines of http.server that people and scripts wait for, and errors. The only file that prints.
+//!
+//! A reader that has gone (`salver | head -1`) is no reason to stop serving: a line that cannot be written is lost.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+use salver::{Local, StartError};
+
+use crate::args::Refusal;
+use crate::options::Options;
+use crate::run::Failure;
+
+/// Says where is served, a line an address, as http.server does.
+pub(crate) fn serving(locals: &[Local]) {
+    for local in locals {
+        to_stdout(&serving_line(local));
+    }
+}
+
+/// Says that Ctrl-C was heard.
+pub(crate) fn interrupted() {
+    to_stdout("\nKeyboard interrupt received, exiting.");
+}
+
+/// Says that `--check-config` found nothing.
+pub(crate) fn config_is_good() {
+    to_stdout("The configuration is good.");
+}
+
+/// Prints the effective configuration.
+pub(crate) fn config(toml: Result<String, StartError>) -> ExitCode {
+    match toml {
+        Ok(toml) => {
+            to_stdout(toml.trim_end());
+            ExitCode::SUCCESS
+        }
+        Err(error) => start_error(&error),
+    }
+}
+
+/// Says why the arguments are no good, or gives the help that was asked for.
+pub(crate) fn refusal(refusal: Refusal) -> ExitCode {
+    match refusal {
+        Refusal::Shown(text) => {
+            to_stdout(text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Refusal::Usage(message) => wrong_use(&message),
+        Refusal::Config(error) => start_error(&error),
+    }
+}
+
+/// Says why nothing is served.
+pub(crate) fn failure(failure: &Failure) -> ExitCode {
+    match failure {
+        Failure::Start(error) => start_error(error),
+        Failure::Usage(message) => wrong_use(message),
+    }
+}
+
+fn start_error(error: &StartError) -> ExitCode {
+    to_stderr(format_args!("salver: error: {error}"));
+    ExitCode::FAILURE
+}
+
+fn wrong_use(message: &str) -> ExitCode {
+    to_stderr(format_args!("{}\nsalver: error: {message}", Options::command().render_usage()));
+    ExitCode::from(2)
+}
+
+fn serving_line(local: &Local) -> String {
+    match local {
+        Local::Tcp(address) => {
+            let (ip, port) = (address.ip(), address.port());
+            format!("Serving HTTP on {ip} port {port} (http://{address}/) ...")
+        }
+        Local::Unix(path) => format!("Serving HTTP on unix:{} ...", path.display()),
+    }
+}
+
+fn to_stdout(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+fn to_stderr(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_startup_line_is_http_server_s() {
+        for (local, want) in [
+            (
+                Local::Tcp("0.0.0.0:8000".parse().unwrap()),
+                "Serving HTTP on 0.0.0.0 port 8000 (http://0.0.0.0:8000/) ...",
+            ),
+            (Local::Tcp("[::1]:80".parse().unwrap()), "Serving HTTP on ::1 port 80 (http://[::1]:80/) ..."),
+            (Local::Unix("/run/s".into()), "Serving HTTP on unix:/run/s ..."),
+        ] {
+            assert_eq!(serving_line(&local), want);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What the contract of the command line names and this version has not: said in one line instead of being misunderstood.
+
+/// An option to come.
+pub(crate) struct Planned {
+    pub(crate) long: &'static str,
+    short: Option<char>,
+    /// What has to be there first.
+    what: &'static str,
+}
+
+/// The options to come. One that is built leaves this table.
+pub(crate) const OPTIONS: &[Planned] = &[
+    planned("app-dir", None, PYTHON),
+    planned("certfile", None, TLS),
+    planned("cgi", None, CGI),
+    planned("chdir", None, PYTHON),
+    planned("env", Some('e'), PYTHON),
+    planned("env-file", None, PYTHON),
+    planned("keyfile", None, TLS),
+    planned("max-requests", None, WORKERS),
+    planned("max-requests-jitter", None, WORKERS),
+    planned("preload", None, WORKERS),
+    planned("reload", None, WORKERS),
+    planned("reload-dir", None, WORKERS),
+    planned("threads", None, PYTHON),
+    planned("timeout", Some('t'), PYTHON),
+    planned("tls-cert", None, TLS),
+    planned("tls-key", None, TLS),
+    planned("tls-password-file", None, TLS),
+    planned("workers", Some('w'), WORKERS),
+];
+
+/// The kinds of TARGET to come, by their prefix.
+pub(crate) const KINDS: &[(&str, &str)] =
+    &[("asgi:", PYTHON), ("cgi:", CGI), ("handler:", PYTHON), ("wsgi:", PYTHON)];
+
+/// What to say of `option`, spelled as typed (`--cgi`, `-w`) or as a key (`max_requests`).
+pub(crate) fn refusal(option: &str) -> Option<String> {
+    let name = option.trim_start_matches('-');
+    let name = name.split_once('=').map_or(name, |(name, _)| name).replace('_', "-");
+    let short = || name.chars().next().filter(|_| name.len() == 1);
+    let planned = OPTIONS
+        .iter()
+        .find(|planned| planned.long == name || (planned.short.is_some() && planned.short == short()))?;
+    Some(format!("{option}: not in this version yet; it comes with {}", planned.what))
+}
+
+/// What to say of a TARGET that Python would have to serve.
+pub(crate) fn python(target: &str) -> String {
+    format!("{target}: not in this version yet; it comes with {PYTHON}")
+}
+
+const fn planned(long: &'static str, short: Option<char>, what: &'static str) -> Planned {
+    Planned { long, short, what }
+}
+
+const CGI: &str = "CGI scripts";
+const PYTHON: &str = "Python applications";
+const TLS: &str = "HTTPS";
+const WORKERS: &str = "worker processes";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_is_recognised() {
+        for (option, known) in [
+            ("--cgi", true),
+            ("--tls-cert=x", true),
+            ("-w", true),
+            ("max_requests", true),
+            ("--hidden", false),
+            ("-x", false),
+            ("", false),
+        ] {
+            assert_eq!(refusal(option).is_some(), known, "{option}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! From options to a server that runs, and its end. All that can fail fails before anything is bound.
+
+use std::sync::Arc;
+
+use salver::finish::log::AccessLog;
+use salver::listen::Listeners;
+use salver::{Server, Site, StartError};
+
+use crate::options::Options;
+use crate::privileges::Privileges;
+use crate::process::{self, PidFile};
+use crate::signals::Caught;
+use crate::{events, output, targets};
+
+/// Why nothing is served.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something cannot start: exit code 1.
+    Start(StartError),
+    /// What was asked for does not exist: exit code 2.
+    Usage(String),
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::Start(error)
+    }
+}
+
+/// Serves until a signal says to stop.
+pub(crate) fn run(options: Options) -> Result<(), Failure> {
+    if let Some(umask) = options.process.umask {
+        umask.apply();
+    }
+    process::raise_open_files();
+    events::start(&options.events)?;
+    let log = Arc::new(AccessLog::open(&options.log)?);
+    let site = Site::new().guard(options.guard.clone()).headers(&options.headers)?.log(log.clone());
+    let site = targets::mount(site, &options)?;
+    let privileges = Privileges::open(&options.process)?;
+    if options.args.check_config {
+        output::config_is_good();
+        return Ok(());
+    }
+    let _pid = options.process.pid.as_deref().map(PidFile::create).transpose()?;
+    let signals = Caught::new()?;
+    let loops = std::thread::available_parallelism().map_or(1, usize::from);
+    let listeners = Listeners::open(&options.targets.addresses(), loops)?;
+    privileges.drop()?;
+
+    let running = Server::new(site).http1(options.http1).options(options.server).start(listeners)?;
+    output::serving(running.locals());
+    signals.obey(running.stop(), log)?;
+    running.wait();
+    events::flush();
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! What is served, and where: TARGET → handler.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use salver::handler::files::Files;
+use salver::listen::Address;
+use salver::{Handler, Site, StartError, handler};
+
+use crate::options::Options as All;
+use crate::planned;
+use crate::run::Failure;
+
+/// What is served, and where.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Options {
+    /// A folder (its files), one file, or a kind with its target: `files:DIR`, `redirect:URL`. Only digits: the port
+    #[arg(value_name = "TARGET", help_heading = "Arguments")]
+    first: Option<OsString>,
+
+    /// The port to listen on
+    #[arg(value_name = "PORT", help_heading = "Arguments")]
+    second: Option<u16>,
+
+    /// TARGET as an option, for files and the environment
+    #[arg(long, value_name = "TARGET", hide = true)]
+    pub target: Option<OsString>,
+
+    /// Listen here; may be repeated: ADDR, ADDR:PORT, [V6]:PORT, unix:PATH or fd://N [default: all interfaces]
+    #[arg(short, long, value_name = "ADDR")]
+    pub bind: Vec<Address>,
+
+    /// The port where --bind names none; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    pub port: u16,
+
+    /// The folder to serve, the same as TARGET
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub directory: PathBuf,
+
+    /// Serve TARGET below PREFIX; may be repeated, and the longest prefix wins
+    #[arg(long, value_name = "PREFIX=TARGET", value_parser = OsStringValueParser::new().try_map(Mount::parse))]
+    pub mount: Vec<Mount>,
+}
+
+/// A target and the prefix it is served below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// `/`, or a path without a slash at its end.
+    pub prefix: String,
+    /// What is served.
+    pub target: OsString,
+}
+
+/// A kind of target: what it is called, and who opens it.
+struct Kind {
+    prefix: &'static str,
+    open: fn(&OsStr, &All) -> Opened,
+}
+
+/// A target that can be served.
+type Opened = Result<Arc<dyn Handler>, StartError>;
+
+/// Every kind of target. A new kind is a line here.
+const KINDS: &[Kind] =
+    &[Kind { prefix: "files:", open: files }, Kind { prefix: "redirect:", open: redirect }];
+
+impl Options {
+    /// Where to listen, all ports named.
+    pub fn addresses(&self) -> Vec<Address> {
+        if self.bind.is_empty() {
+            return vec![Address::Everywhere(self.port)];
+        }
+        self.bind.iter().map(|address| address.clone().or_port(self.port)).collect()
+    }
+
+    /// TARGET below `/`, then the mounts.
+    fn mounts(&self) -> Vec<Mount> {
+        let target = self.target.clone().unwrap_or_else(|| self.directory.clone().into());
+        let root = self.target.is_some() || self.mount.iter().all(|mount| mount.prefix != "/");
+        let root = root.then(|| Mount { prefix: "/".into(), target });
+        root.into_iter().chain(self.mount.iter().cloned()).collect()
+    }
+}
+
+impl Mount {
+    /// Reads `PREFIX=TARGET`.
+    ///
+    /// # Errors
+    /// No `=`, nothing after it, or a prefix without a slash before it.
+    pub fn parse(text: OsString) -> Result<Self, StartError> {
+        let wrong = |why| StartError::new(format!("{why}; give PREFIX=TARGET, as /docs=./manual"));
+        let bytes = text.as_bytes();
+        let Some(equals) = bytes.iter().position(|byte| *byte == b'=') else { return Err(wrong("no `=`")) };
+        let (prefix, target) = bytes.split_at(equals);
+        let prefix = std::str::from_utf8(prefix).map_err(|_| wrong("the prefix is not UTF-8"))?;
+        let target = target.get(1..).unwrap_or_default();
+        if !prefix.starts_with('/') {
+            return Err(wrong("the prefix does not begin with a slash"));
+        }
+        if target.is_empty() {
+            return Err(wrong("no target"));
+        }
+        let prefix = match prefix.trim_end_matches('/') {
+            "" => "/",
+            prefix => prefix,
+        };
+        Ok(Self { prefix: prefix.into(), target: OsString::from_vec(target.to_vec()) })
+    }
+}
+
+/// Mounts everything that `options` name on `site`.
+///
+/// # Errors
+/// A target that does not exist, is no kind we know, or is mounted twice.
+pub(crate) fn mount(mut site: Site, options: &All) -> Result<Site, Failure> {
+    for Mount { prefix, target } in options.targets.mounts() {
+        site = site.mount_shared(&prefix, open(&target, options)?)?;
+    }
+    Ok(site)
+}
+
+fn open(target: &OsStr, options: &All) -> Result<Arc<dyn Handler>, Failure> {
+    let kind = |prefix: &str| target.as_bytes().strip_prefix(prefix.as_bytes()).map(OsStr::from_bytes);
+    for Kind { prefix, open } in KINDS {
+        if let Some(rest) = kind(prefix) {
+            return Ok(open(rest, options)?);
+        }
+    }
+    for (prefix, what) in planned::KINDS {
+        if kind(prefix).is_some() {
+            let message = format!("{}: not in this version yet; it comes with {what}", target.display());
+            return Err(Failure::Usage(message));
+        }
+    }
+    if !Path::new(target).exists() && is_python(target) {
+        return Err(Failure::Usage(planned::python(&target.to_string_lossy())));
+    }
+    Ok(files(target, options)?)
+}
+
+fn files(path: &OsStr, options: &All) -> Opened {
+    let path = Path::new(path);
+    let open = if path.is_file() { Files::open_file } else { Files::open };
+    Ok(Arc::new(open(path, options.files.clone())?))
+}
+
+fn redirect(url: &OsStr, _: &All) -> Opened {
+    let url =
+        url.to_str().ok_or_else(|| StartError::new(format!("redirect:{}: not UTF-8", url.display())))?;
+    Ok(Arc::new(handler::redirect::open(url)?))
+}
+
+/// `pkg.mod:attr`, `path/to/app.py:attr`, `pkg.mod`: what names a Python application and no file.
+fn is_python(target: &OsStr) -> bool {
+    let Some(target) = target.to_str() else { return false };
+    let (module, attribute) =
+        target.split_once(':').map_or((target, None), |(module, rest)| (module, Some(rest)));
+    let identifier = |name: &str| {
+        name.starts_with(|char: char| char.is_alphabetic() || char == '_')
+            && name.chars().all(|char| char.is_alphanumeric() || char == '_')
+    };
+    let names_module = module.ends_with(".py") || module.split('.').all(identifier);
+    match attribute {
+        Some(attribute) => names_module && attribute.trim_end_matches("()").split('.').all(identifier),
+        None => names_module && module.contains('.') && !module.contains('/'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_is_a_prefix_and_a_target() {
+        for (text, want) in [
+            ("/=x", Some(("/", "x"))),
+            ("/api=files:/srv/a=b", Some(("/api", "files:/srv/a=b"))),
+            ("/api/=x", Some(("/api", "x"))),
+            ("//=x", Some(("/", "x"))),
+            ("api=x", None),
+            ("/api", None),
+            ("/api=", None),
+            ("=x", None),
+            ("", None),
+        ] {
+            let want = want.map(|(prefix, target)| Mount { prefix: prefix.into(), target: target.into() });
+            assert_eq!(Mount::parse(text.into()).ok(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_names_a_python_application_is_told_from_a_path() {
+        for (target, python) in [
+            ("pkg.mod:attr", true),
+            ("mod:app", true),
+            ("mod:make()", true),
+            ("path/to/app.py:attr", true),
+            ("pkg.mod", true),
+            ("app", false),
+            ("./nothing", false),
+            ("/srv/no.such", false),
+            ("no/such.html", false),
+            ("c:/x", false),
+        ] {
+            assert_eq!(is_python(OsStr::new(target)), python, "{target}");
+        }
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        let mut prefixes: Vec<_> = KINDS.iter().map(|kind| kind.prefix).collect();
+        prefixes.extend(planned::KINDS.iter().map(|(prefix, _)| prefix));
+        prefixes.sort_unstable();
+        let count = prefixes.len();
+        prefixes.dedup();
+        assert_eq!(prefixes.len(), count);
+        assert!(prefixes.iter().all(|prefix| prefix.ends_with(':')));
+    }
+}
