@@ -83,6 +83,14 @@ impl Variable {
         }
     }
 
+    /// A variable with this name and value; `None` for a name or value that none can have.
+    pub fn new(name: &str, value: &OsStr) -> Option<Self> {
+        let mut text = OsString::from(name);
+        text.push("=");
+        text.push(value);
+        Self::parse(text).ok().filter(|variable| variable.name == *name)
+    }
+
     /// Its name.
     pub fn name(&self) -> &OsStr {
         &self.name
