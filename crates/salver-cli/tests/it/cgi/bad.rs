@@ -58,7 +58,7 @@ const BAD: &[Bad] = &[
 fn a_hundred_of_each_leave_nothing() {
     for Bad { name, script, request, status } in BAD {
         let spool = tempfile::tempdir().unwrap();
-        let args = ["--cgi", "--timeout", if *status == 504 { "0.1" } else { "10" }, "--cgi-limit", "8"];
+        let args = ["--cgi", "--timeout", if *status == 504 { "0.1" } else { "10" }, "--cgi-limit", "100"];
         let server = serve(args).env("TMPDIR", spool.path()).script("cgi-bin/hello", HELLO);
         let server = script.iter().fold(server, |server, text| server.script("cgi-bin/run", text)).start();
         server.get("/cgi-bin/hello").status(200);
