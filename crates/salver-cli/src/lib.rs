@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 pub mod args;
 pub mod events;
+mod memory;
 pub mod options;
 mod output;
 mod planned;

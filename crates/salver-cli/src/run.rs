@@ -10,7 +10,7 @@ use crate::options::Options;
 use crate::privileges::{self, Privileges};
 use crate::process::{self, PidFile};
 use crate::signals::Caught;
-use crate::{events, output, targets};
+use crate::{events, memory, output, targets};
 
 /// Why nothing is served.
 #[derive(Debug)]
@@ -49,7 +49,8 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let listeners = Listeners::open(&options.targets.addresses(), loops)?;
     privileges.drop()?;
 
-    let running = Server::new(site).http1(options.http1).options(options.server).start(listeners)?;
+    let server = Server::new(site).http1(options.http1).options(options.server);
+    let running = server.when_relieved(memory::give_back).start(listeners)?;
     output::serving(running.locals());
     signals.obey(running.stop(), log)?;
     running.wait();

@@ -149,12 +149,8 @@ impl SafePath {
         let mut rest = self.name.as_slice();
         let mut name = Vec::with_capacity(rest.len());
         while let Some((first, behind)) = rest.split_first() {
-            // U+DC80..U+DCBF are ED B2 80..BF, U+DCC0..U+DCFF are ED B3 80..BF; what results is never `/`, `.` or NUL.
-            let (byte, next) = match rest {
-                [0xED, 0xB2, last @ 0x80..=0xBF, behind @ ..] => (*last, behind),
-                [0xED, 0xB3, last @ 0x80..=0xBF, behind @ ..] => (*last | 0xC0, behind),
-                _ => (*first, behind),
-            };
+            // What results is never `/`, `.` or NUL.
+            let (byte, next) = surrogate(rest).unwrap_or((*first, behind));
             name.push(byte);
             rest = next;
         }
@@ -174,6 +170,40 @@ impl fmt::Debug for SafePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SafePath({self})")
     }
+}
+
+/// The byte that a surrogate at the start of `bytes` stands for, and what follows.
+fn surrogate(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    match bytes {
+        // U+DC80..U+DCBF are ED B2 80..BF, U+DCC0..U+DCFF are ED B3 80..BF.
+        [0xED, 0xB2, last @ 0x80..=0xBF, behind @ ..] => Some((*last, behind)),
+        [0xED, 0xB3, last @ 0x80..=0xBF, behind @ ..] => Some((*last | 0xC0, behind)),
+        _ => None,
+    }
+}
+
+/// A target as http.server shows it: decoded, Python's surrogates made bytes again, and every other byte that is no UTF-8
+/// made U+FFFD.
+///
+/// ```
+/// assert_eq!(salver::rfc::path::shown(b"/%ED%B3%BF/?x=%bb"), b"/\xFF/?x=\xEF\xBF\xBD");
+/// ```
+#[must_use]
+pub fn shown(raw: &[u8]) -> Vec<u8> {
+    let decoded = decode(raw);
+    let (mut shown, mut text, mut rest) = (Vec::with_capacity(decoded.len()), &decoded[..], &decoded[..]);
+    while !rest.is_empty() {
+        if let Some((byte, behind)) = surrogate(rest) {
+            let before = text.get(..text.len() - rest.len()).unwrap_or_default();
+            shown.extend_from_slice(String::from_utf8_lossy(before).as_bytes());
+            shown.push(byte);
+            (text, rest) = (behind, behind);
+        } else {
+            rest = rest.get(1..).unwrap_or_default();
+        }
+    }
+    shown.extend_from_slice(String::from_utf8_lossy(text).as_bytes());
+    shown
 }
 
 /// Percent-decodes once (RFC 3986 §2.1); a `%` without two hex digits behind it is itself.

@@ -6,7 +6,7 @@
 //! fires nothing.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 /// The resolution of every deadline.
 const TICK: Duration = Duration::from_millis(250);
 const NEVER: u32 = u32::MAX;
+/// From how many connections on it is worth giving memory back when they have gone.
+const MANY: usize = 512;
 
 /// The clock of one loop and the deadlines of its connections.
 #[derive(Debug)]
@@ -22,8 +24,17 @@ pub(crate) struct Clock {
     start: Instant,
     /// Ticks since `start`, as the last sweep saw them.
     now: AtomicU32,
-    deadlines: Mutex<Vec<Arc<Deadline>>>,
+    table: Mutex<Table>,
     occupied: Notify,
+    /// Called when most of many connections have ended.
+    relieved: fn(),
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    deadlines: Vec<Arc<Deadline>>,
+    /// The most connections since the last relief.
+    peak: usize,
 }
 
 /// The one deadline of one connection.
@@ -37,12 +48,13 @@ pub(crate) struct Deadline {
 }
 
 impl Clock {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(relieved: fn()) -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
             now: AtomicU32::new(0),
-            deadlines: Mutex::default(),
+            table: Mutex::default(),
             occupied: Notify::new(),
+            relieved,
         })
     }
 
@@ -53,12 +65,13 @@ impl Clock {
             tick: AtomicU32::new(NEVER),
             waker: OnceLock::new(),
         });
-        let mut table = self.deadlines.lock().unwrap_or_else(PoisonError::into_inner);
-        if table.is_empty() {
+        let mut table = self.table();
+        if table.deadlines.is_empty() {
             self.look(); // nobody swept while there was nobody to sweep for
             self.occupied.notify_one();
         }
-        table.push(Arc::clone(&deadline));
+        table.deadlines.push(Arc::clone(&deadline));
+        table.peak = table.peak.max(table.deadlines.len());
         deadline
     }
 
@@ -77,25 +90,33 @@ impl Clock {
 
     /// Wakes every connection, so that it sees what changed (a stop).
     pub(crate) fn wake_all(&self) {
-        for deadline in self.deadlines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for deadline in &self.table().deadlines {
             deadline.wake();
         }
     }
 
-    /// How many connections there are, as the table knows them.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes whoever is over, forgets whoever has gone, and says how many are left.
     fn sweep(&self) -> usize {
         let now = self.look();
-        let mut table = self.deadlines.lock().unwrap_or_else(PoisonError::into_inner);
-        table.retain(|deadline| {
+        let mut table = self.table();
+        table.deadlines.retain(|deadline| {
             if deadline.tick.load(Ordering::Relaxed) <= now {
                 deadline.wake();
             }
             Arc::strong_count(deadline) > 1
         });
-        if table.capacity() > 1024 && table.len() < table.capacity() / 4 {
-            table.shrink_to_fit();
+        let left = table.deadlines.len();
+        if table.peak >= MANY && left < table.peak / 2 {
+            table.deadlines.shrink_to_fit();
+            table.peak = left;
+            drop(table);
+            (self.relieved)();
         }
-        table.len()
+        left
     }
 
     fn look(&self) -> u32 {
@@ -158,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_deadline_is_over_at_its_tick_and_never_before() {
-        let clock = Clock::new();
+        let clock = Clock::new(|| {});
         let deadline = clock.deadline();
         assert!(!deadline.is_over() && !deadline.is_armed());
         deadline.arm(TICK * 2);
@@ -176,11 +197,25 @@ mod tests {
 
     #[test]
     fn a_dropped_connection_leaves_the_table() {
-        let clock = Clock::new();
+        let clock = Clock::new(|| {});
         let (stays, goes) = (clock.deadline(), clock.deadline());
         drop(goes);
         assert_eq!(clock.sweep(), 1);
         drop(stays);
         assert_eq!(clock.sweep(), 0);
+    }
+
+    #[test]
+    fn relief_comes_once_when_most_of_many_have_gone() {
+        static RELIEVED: AtomicU32 = AtomicU32::new(0);
+        let clock = Clock::new(|| {
+            RELIEVED.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut connections: Vec<_> = (0..2 * MANY).map(|_| clock.deadline()).collect();
+        for (left, relieved) in [(2 * MANY, 0), (MANY, 0), (MANY - 1, 1), (MANY / 2, 1), (0, 1)] {
+            connections.truncate(left);
+            assert_eq!(clock.sweep(), left);
+            assert_eq!(RELIEVED.load(Ordering::Relaxed), relieved, "{left} left");
+        }
     }
 }

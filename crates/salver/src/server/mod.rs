@@ -64,6 +64,7 @@ pub struct Server {
     site: Arc<Site>,
     http1: http1::Options,
     options: Options,
+    relieved: fn(),
 }
 
 /// A server that runs until it is stopped.
@@ -107,7 +108,16 @@ pub(crate) struct Shared {
 impl Server {
     /// A server of `site` with the usual limits.
     pub fn new(site: Site) -> Self {
-        Self { site: Arc::new(site), http1: http1::Options::default(), options: Options::default() }
+        let (http1, options) = (http1::Options::default(), Options::default());
+        Self { site: Arc::new(site), http1, options, relieved: || {} }
+    }
+
+    /// Calls `relieved` on a loop's thread when most of its many connections have ended: the moment to have the allocator give
+    /// memory back.
+    #[must_use]
+    pub fn when_relieved(mut self, relieved: fn()) -> Self {
+        self.relieved = relieved;
+        self
     }
 
     /// The same server with these options for HTTP/1.
@@ -134,9 +144,9 @@ impl Server {
         let phase = Arc::new(watch::Sender::new(Phase::Serving));
         let mut running = Running { stop: Stop(phase), locals, loops: Vec::new(), _files: files };
         for (number, queues) in queues.into_iter().enumerate() {
-            let (site, http1) = (Arc::clone(&self.site), self.http1.clone());
+            let shared = Shared::new(Arc::clone(&self.site), self.http1.clone(), self.relieved);
             let phase = running.stop.0.subscribe();
-            let thread = start_loop(number, queues, site, http1, phase, self.options.graceful_timeout.into());
+            let thread = start_loop(number, queues, shared, phase, self.options.graceful_timeout.into());
             running.loops.push(thread.map_err(|error| {
                 StartError::new(format!(
                     "cannot start an event loop: {error}; look at `ulimit -u` and `ulimit -n`"
@@ -197,12 +207,12 @@ impl Stop {
 }
 
 impl Shared {
-    fn new(site: Arc<Site>, options: http1::Options) -> Arc<Self> {
+    fn new(site: Arc<Site>, options: http1::Options, relieved: fn()) -> Arc<Self> {
         Arc::new(Self {
             site,
             limits: options.limits(),
             options,
-            clock: Clock::new(),
+            clock: Clock::new(relieved),
             buffers: buffers::Pool::default(),
             phase: AtomicU8::new(Phase::Serving as u8),
             connections: AtomicUsize::new(0),
@@ -247,8 +257,7 @@ impl Drop for Counted {
 fn start_loop(
     number: usize,
     queues: Vec<Listener>,
-    site: Arc<Site>,
-    http1: http1::Options,
+    shared: Arc<Shared>,
     phase: watch::Receiver<Phase>,
     grace: Duration,
 ) -> io::Result<JoinHandle<()>> {
@@ -259,7 +268,6 @@ fn start_loop(
         .thread_keep_alive(Duration::from_secs(5))
         .thread_name("salver-blocking")
         .build()?;
-    let shared = Shared::new(site, http1);
     let acceptors = {
         let _inside = runtime.enter();
         queues.into_iter().map(Acceptor::new).collect::<io::Result<Vec<_>>>()?

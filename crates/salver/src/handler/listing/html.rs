@@ -8,13 +8,13 @@ use super::rows::{Kind, Row};
 use crate::rfc::path;
 
 /// The page up to its first row.
-pub(super) fn start(out: &mut Vec<u8>, title: &str) {
+pub(super) fn start(out: &mut Vec<u8>, title: &[u8]) {
     out.extend_from_slice(b"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     out.extend_from_slice(b"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
     for (open, close) in [("<title>", "</title>\n</head>\n<body>\n"), ("<h1>", "</h1>\n")] {
         out.extend_from_slice(open.as_bytes());
         out.extend_from_slice(b"Directory listing for ");
-        escape(out, title.as_bytes());
+        escape(out, title);
         out.extend_from_slice(close.as_bytes());
     }
     out.extend_from_slice(b"<table>\n<thead><tr><th>Name</th><th>Size</th><th>Modified</th></tr></thead>\n");

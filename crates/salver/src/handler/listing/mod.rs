@@ -102,7 +102,7 @@ impl Format {
 /// Rows on their way to text.
 struct Pieces {
     rows: Rows,
-    title: String,
+    title: Vec<u8>,
     format: Format,
     next: Next,
 }
@@ -170,9 +170,10 @@ impl http_body::Body for Page {
 }
 
 /// The target as sent, for people, as http.server shows it: decoded, its leading slashes one.
-fn title(target: &Target) -> String {
-    let decoded = path::decode(target.as_bytes());
-    format!("/{}", String::from_utf8_lossy(&decoded).trim_start_matches('/'))
+fn title(target: &Target) -> Vec<u8> {
+    let shown = path::shown(target.as_bytes());
+    let start = shown.iter().position(|byte| *byte != b'/').unwrap_or(shown.len());
+    [b"/", shown.get(start..).unwrap_or_default()].concat()
 }
 
 /// How much is rendered at once, in bytes.
