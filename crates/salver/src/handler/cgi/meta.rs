@@ -9,7 +9,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 use http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderName, Method, Version};
 
@@ -74,6 +74,9 @@ pub(super) fn variables(request: &Request, call: &Call<'_>) -> Vec<Variable> {
     }
     if let Some(value) = request.headers.get(CONTENT_TYPE) {
         set("CONTENT_TYPE", value.as_bytes());
+    }
+    if !request.headers.contains_key(ACCEPT) {
+        set("HTTP_ACCEPT", b""); // as http.server has it
     }
     for name in request.headers.keys().filter(|name| is_passed_on(name)) {
         set(&variable_name(name), &joined(&request.headers, name));
@@ -159,7 +162,11 @@ fn variable_name(name: &HeaderName) -> String {
 
 /// All values of a field as one (RFC 9110 §5.3, RFC 6265 §5.4).
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Vec<u8> {
-    let between: &[u8] = if *name == COOKIE { b"; " } else { b", " };
+    let between: &[u8] = match *name {
+        COOKIE => b"; ",
+        ACCEPT => b",", // as http.server has it; the space means nothing
+        _ => b", ",
+    };
     let values: Vec<_> = headers.get_all(name).iter().map(|value| value.as_bytes()).collect();
     values.join(between)
 }
@@ -196,7 +203,14 @@ mod tests {
     fn every_variable_of_a_request() {
         let asked = request(
             "//cgi-bin/x%20y/a%20b/?q=%20&r",
-            &[("host", "example.org:81"), ("content-type", "text/plain"), ("accept", "a"), ("accept", "b")],
+            &[
+                ("host", "example.org:81"),
+                ("content-type", "text/plain"),
+                ("accept", "a"),
+                ("accept", "b"),
+                ("x-y", "a"),
+                ("x-y", "b"),
+            ],
         );
         for (name, want) in [
             ("GATEWAY_INTERFACE", Some("CGI/1.1")),
@@ -215,7 +229,8 @@ mod tests {
             ("REMOTE_PORT", Some("4711")),
             ("CONTENT_LENGTH", Some("7")),
             ("CONTENT_TYPE", Some("text/plain")),
-            ("HTTP_ACCEPT", Some("a, b")),
+            ("HTTP_ACCEPT", Some("a,b")),
+            ("HTTP_X_Y", Some("a, b")),
             ("HTTP_HOST", Some("example.org:81")),
             ("HTTP_CONTENT_TYPE", None),
             ("HTTPS", None),
@@ -234,6 +249,7 @@ mod tests {
             ("QUERY_STRING", Some("")),
             ("PATH_INFO", Some("")),
             ("PATH_TRANSLATED", None),
+            ("HTTP_ACCEPT", Some("")),
             ("CONTENT_LENGTH", None),
             ("CONTENT_TYPE", None),
             ("SCRIPT_NAME", Some("/cgi-bin/x y")),
