@@ -19,6 +19,18 @@ const POST: &str =
 
 const BAD: &[Bad] = &[
     Bad { name: "missing", script: None, request: GET, status: 404 },
+    Bad {
+        name: "not executable",
+        script: None,
+        request: "GET /cgi-bin/plain HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        status: 403,
+    },
+    Bad {
+        name: "not a file",
+        script: None,
+        request: "GET /cgi-bin/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        status: 403,
+    },
     Bad { name: "no header", script: Some("#!/bin/sh\necho\necho hello\n"), request: GET, status: 502 },
     Bad { name: "no output", script: Some("#!/bin/sh\n"), request: GET, status: 502 },
     Bad {
@@ -58,8 +70,10 @@ const BAD: &[Bad] = &[
 fn a_hundred_of_each_leave_nothing() {
     for Bad { name, script, request, status } in BAD {
         let spool = tempfile::tempdir().unwrap();
-        let args = ["--cgi", "--timeout", if *status == 504 { "0.1" } else { "10" }, "--cgi-limit", "100"];
+        let args =
+            ["--cgi", "--timeout", if name.starts_with("hang") { "0.1" } else { "10" }, "--cgi-limit", "100"];
         let server = serve(args).env("TMPDIR", spool.path()).script("cgi-bin/hello", HELLO);
+        let server = server.file("cgi-bin/plain", HELLO);
         let server = script.iter().fold(server, |server, text| server.script("cgi-bin/run", text)).start();
         server.get("/cgi-bin/hello").status(200);
         let files = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
@@ -88,6 +102,29 @@ fn once(server: &Arc<Server>, name: &str, request: &str, status: u16) {
     let mut socket = server.connect();
     socket.write_all(request.as_bytes()).unwrap();
     until("a script runs", || server.path("cgi-bin/started").exists());
+}
+
+#[test]
+fn a_hundred_large_bodies_of_unknown_length_leave_no_file() {
+    let spool = tempfile::tempdir().unwrap();
+    let server = with([("count", "#!/bin/sh\nprintf 'X: y\\n\\n'\nwc -c\n".into()), ("hello", HELLO.into())]);
+    let server = server.env("TMPDIR", spool.path()).start();
+    server.get("/cgi-bin/hello").status(200);
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    let before = files();
+    let wire = post("/cgi-bin/count", "Transfer-Encoding: chunked\r\n", &chunked(&[b'x'; 1_200_000]));
+    for number in 0..100 {
+        // Every other client leaves before its last bytes.
+        if number % 2 == 0 {
+            assert!(server.send(&wire).status(200).text().contains("1200000\n"));
+        } else {
+            let mut socket = server.connect();
+            let _ = socket.write_all(&wire[..wire.len() - 100]);
+        }
+    }
+    nothing_is_left(&server);
+    until("as many descriptors as before", || files() <= before);
+    assert_eq!(std::fs::read_dir(spool.path()).unwrap().count(), 0);
 }
 
 #[test]
