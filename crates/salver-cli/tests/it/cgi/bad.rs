@@ -63,6 +63,18 @@ const BAD: &[Bad] = &[
         status: 200,
     },
     Bad { name: "unread", script: Some("#!/bin/sh\nprintf 'X: y\\n\\n'\n"), request: POST, status: 200 },
+    Bad {
+        name: "flood",
+        script: Some("#!/bin/sh\nhead -c 1000000 /dev/zero >&2\nprintf 'X: y\\n\\n'\n"),
+        request: GET,
+        status: 200,
+    },
+    Bad {
+        name: "hang midway",
+        script: Some("#!/bin/sh\nprintf 'X: y\\n\\npart'\nsleep 300\n"),
+        request: GET,
+        status: 200,
+    },
     Bad { name: "gone", script: Some("#!/bin/sh\ntouch started\nsleep 300\n"), request: GET, status: 0 },
 ];
 

@@ -169,14 +169,18 @@ fn more_scripts_than_the_limit_wait_their_turn_and_then_are_refused() {
 }
 
 #[test]
-fn a_turn_comes() {
-    let server = serve(["--cgi", "--cgi-limit", "2"]).script("cgi-bin/hello", HELLO).start();
-    let threads: Vec<_> = (0..16)
-        .map(|_| {
-            let server = Arc::clone(&server);
-            std::thread::spawn(move || drop(server.get("/cgi-bin/hello").status(200).contains("hello")))
-        })
-        .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
-    nothing_is_left(&server);
+fn thirty_two_at_once_leave_nothing_whatever_the_limit() {
+    for limit in ["2", "32"] {
+        let server = serve(["--cgi", "--cgi-limit", limit]).script("cgi-bin/hello", HELLO).start();
+        server.get("/cgi-bin/hello").status(200);
+        let files = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+        let before = files();
+        let ask = |server: Arc<Server>| {
+            std::thread::spawn(move || (0..5).for_each(|_| drop(server.get("/cgi-bin/hello").status(200))))
+        };
+        let threads: Vec<_> = (0..32).map(|_| ask(Arc::clone(&server))).collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        nothing_is_left(&server);
+        until("as many descriptors as before", || files() <= before);
+    }
 }
