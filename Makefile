@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CARGO ?= cargo
 
-.PHONY: help build run check test test-rust test-clients fuzz bench bench-quick soak clean
+.PHONY: help build run check test test-rust test-clients fuzz bench bench-quick clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -19,6 +19,7 @@ check: ## format and lints
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(PYTHON) tests/lint.py
+	$(PYTHON) -m unittest -q bench.test_bench
 
 test: check test-rust test-clients ## everything
 
@@ -28,7 +29,7 @@ test-rust: ## unit, property and black-box tests in Rust
 test-clients: build ## real clients and oracles against the built command
 	SALVER=target/release/salver $(PYTHON) tests/run.py
 
-fuzz: ## every fuzz target, 60 s each (SECONDS=n for another time)
+fuzz: ## every fuzz target, 60 s each (SECONDS_EACH=n for another time)
 	fuzz/run.sh $(or $(SECONDS_EACH),60)
 
 bench: build ## salver beside its peers, into bench/results/

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use rustix::fs::Mode;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit, test_kill_process, umask};
 use salver::StartError;
+use salver::listen::Address;
 
 /// The process.
 #[derive(Clone, Debug, clap::Args)]
@@ -98,6 +99,21 @@ pub(crate) fn raise_open_files() {
     }
 }
 
+/// The listening sockets that systemd passed to the process with this number: from descriptor 3 on, `LISTEN_FDS` many
+/// (sd_listen_fds(3)). `LISTEN_PID` says whether they are meant for us or for the process that started us.
+pub(crate) fn passed_sockets(variable: impl Fn(&str) -> Option<String>, process: u32) -> Vec<Address> {
+    let number = |name| variable(name)?.parse::<u32>().ok();
+    match (number("LISTEN_PID"), number("LISTEN_FDS")) {
+        (Some(meant), Some(count)) if meant == process => {
+            (3..).take(count.min(MOST_SOCKETS) as usize).map(Address::Inherited).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// More sockets than this are a slip in a unit file.
+const MOST_SOCKETS: u32 = 1024;
+
 fn read(path: &Path) -> Option<Pid> {
     Pid::from_raw(fs::read_to_string(path).ok()?.trim().parse().ok()?)
 }
@@ -110,6 +126,21 @@ fn lives(pid: Pid) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passed_sockets_are_ours_if_they_name_us() {
+        for (pid, count, want) in [
+            (Some("7"), Some("2"), vec![Address::Inherited(3), Address::Inherited(4)]),
+            (Some("7"), Some("0"), vec![]),
+            (Some("8"), Some("2"), vec![]),
+            (None, Some("2"), vec![]),
+            (Some("7"), None, vec![]),
+            (Some("7"), Some("-1"), vec![]),
+        ] {
+            let variable = |name: &str| if name == "LISTEN_PID" { pid } else { count }.map(str::to_owned);
+            assert_eq!(passed_sockets(variable, 7), want, "{pid:?} {count:?}");
+        }
+    }
 
     #[test]
     fn a_umask_is_octal() {

@@ -14,6 +14,7 @@ use salver::{Handler, Site, StartError, handler};
 
 use crate::options::Options as All;
 use crate::planned;
+use crate::process;
 use crate::run::Failure;
 
 /// What is served, and where.
@@ -86,10 +87,11 @@ const SCRIPT_FOLDERS: [&str; 2] = ["cgi-bin", "htbin"];
 const PASSED_ON: [&str; 3] = ["PATH", "TZ", "LANG"];
 
 impl Options {
-    /// Where to listen, all ports named.
+    /// Where to listen, all ports named: `--bind`, or else the sockets that systemd passed, or else everywhere.
     pub fn addresses(&self) -> Vec<Address> {
         if self.bind.is_empty() {
-            return vec![Address::Everywhere(self.port)];
+            let passed = process::passed_sockets(|name| std::env::var(name).ok(), std::process::id());
+            return if passed.is_empty() { vec![Address::Everywhere(self.port)] } else { passed };
         }
         self.bind.iter().map(|address| address.clone().or_port(self.port)).collect()
     }

@@ -57,7 +57,10 @@ impl Listeners {
     pub fn open(addresses: &[Address], loops: usize) -> Result<Self, StartError> {
         let loops = loops.max(1);
         let mut listeners = Self { bound: Vec::new(), loops };
-        for address in addresses {
+        for (place, address) in addresses.iter().enumerate() {
+            if addresses.iter().take(place).any(|earlier| earlier == address) {
+                return Err(StartError::new(format!("--bind {address}: given twice; leave one out")));
+            }
             match address {
                 Address::Everywhere(port) => listeners.bind_everywhere(*port)?,
                 Address::Tcp { host, port } => listeners.bind_name(host, port.unwrap_or(0))?,
