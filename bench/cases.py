@@ -106,6 +106,17 @@ CASES = (
         of_nginx(1.0),
     ),
     Case(
+        "cgi",
+        "compiled hello CGI, 32 connections",
+        UNDER_LOAD,
+        ("salver-cgi", "lighttpd-cgi", "apache-cgid"),
+        Load(content.SCRIPT, connections=32, length=len(content.SCRIPT_BODY)),
+        (
+            Target(1.0, of="salver-cgi", to="lighttpd-cgi"),
+            Target(1.0, of="salver-cgi", to="apache-cgid"),
+        ),
+    ),
+    Case(
         "log",
         "13-byte file, access log to a file",
         UNDER_LOAD,

@@ -146,6 +146,52 @@ mimetype.assign = ( ".txt" => "text/plain", "" => "application/octet-stream" )
     return [place.program, "-D", "-f", str(configuration)]
 
 
+def salver_cgi(place: Place) -> list[str]:
+    """Scripts of /cgi-bin, as many at once as the load asks for."""
+    return [*salver(place), "--cgi", "--cgi-limit", "32"]
+
+
+def lighttpd_cgi(place: Place) -> list[str]:
+    """mod_cgi, which runs an executable itself where no interpreter is named."""
+    command = lighttpd(place)
+    configuration = Path(command[-1])
+    text = configuration.read_text().replace('"mod_dirlisting"', '"mod_dirlisting", "mod_cgi"')
+    configuration.write_text(text + '$HTTP["url"] =~ "^/cgi-bin/" { cgi.assign = ( "" => "" ) }\n')
+    return command
+
+
+def apache_cgid(place: Place) -> list[str]:
+    """mod_cgid: a daemon of its own forks the scripts, which is what its manual advises for threaded servers."""
+    configuration = place.scratch / "apache.conf"
+    user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
+    place.scratch.chmod(0o755)
+    modules = "\n".join(
+        f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
+        for name in ("mpm_event", "authz_core", "alias", "cgid")
+    )
+    configuration.write_text(f"""{modules}
+ServerName 127.0.0.1
+Listen 127.0.0.1:{place.port}
+{user}
+ServerRoot {place.scratch}
+PidFile {place.scratch}/pid
+ErrorLog {place.scratch}/error.log
+ScriptSock {place.scratch}/cgid.sock
+DocumentRoot {place.root}
+StartServers 1
+ServerLimit 1
+ThreadsPerChild 64
+MaxRequestWorkers 64
+KeepAlive On
+MaxKeepAliveRequests 0
+ScriptAlias /cgi-bin/ {place.root}/cgi-bin/
+<Directory {place.root}>
+  Require all granted
+</Directory>
+""")
+    return [place.program, "-D", "FOREGROUND", "-f", str(configuration)]
+
+
 SERVERS = (
     Server("salver", "salver", salver, Port.PRINTED),
     Server("salver-log", "salver", salver_logging, Port.PRINTED),
@@ -156,4 +202,7 @@ SERVERS = (
     Server("http.server", "python", http_server, Port.PRINTED),
     Server("floor", "floor", floor, Port.PRINTED),
     Server("lighttpd", "lighttpd", lighttpd, optional=True),
+    Server("salver-cgi", "salver", salver_cgi, Port.PRINTED),
+    Server("lighttpd-cgi", "lighttpd", lighttpd_cgi),
+    Server("apache-cgid", "apache", apache_cgid),
 )

@@ -33,6 +33,7 @@ PROGRAMS = {
     "python": Program(sys.executable, "--version"),
     "nginx": Program("nginx", "-v", "nginx-light"),
     "lighttpd": Program("lighttpd", "-v", "lighttpd"),
+    "apache": Program("apache2", "-v", "apache2-bin"),
 }
 
 

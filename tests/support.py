@@ -394,15 +394,21 @@ def raise_descriptor_limit() -> int:
     return hard
 
 
-def require(program: str, package: str | None = None) -> str:
-    """The path of a program; installed with apt-get when root and missing, else the suite fails with one line."""
-    path = shutil.which(program)
-    if path is None and USER.root and shutil.which("apt-get"):
+def install(package: str) -> None:
+    """Install a Debian package, where this is Debian and root."""
+    if USER.root and shutil.which("apt-get"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for arguments in (["update"], ["install", "-y", "--no-install-recommends", package or program]):
+        for arguments in (["update"], ["install", "-y", "--no-install-recommends", package]):
             subprocess.run(
                 ["apt-get", "-q", *arguments], env=environment, stdout=subprocess.DEVNULL, check=False
             )
+
+
+def require(program: str, package: str | None = None) -> str:
+    """The path of a program; installed with apt-get when root and missing, else the suite fails with one line."""
+    path = shutil.which(program)
+    if path is None:
+        install(package or program)
         path = shutil.which(program)
     if path is None:
         fail(f"{program} is not installed: apt-get install {package or program}")

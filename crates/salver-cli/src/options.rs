@@ -21,6 +21,14 @@ pub struct Options {
     #[command(flatten)]
     pub headers: finish::headers::Options,
 
+    /// Programs that answer.
+    #[command(flatten, next_help_heading = "Programs that answer")]
+    pub gateway: handler::gateway::Options,
+
+    /// CGI scripts.
+    #[command(flatten)]
+    pub cgi: handler::cgi::Options,
+
     /// HTTP/1.
     #[command(flatten, next_help_heading = "Times and limits")]
     pub http1: http1::Options,

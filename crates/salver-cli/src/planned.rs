@@ -12,9 +12,7 @@ pub(crate) struct Planned {
 pub(crate) const OPTIONS: &[Planned] = &[
     planned("app-dir", None, PYTHON),
     planned("certfile", None, TLS),
-    planned("cgi", None, CGI),
     planned("chdir", None, PYTHON),
-    planned("env", Some('e'), PYTHON),
     planned("env-file", None, PYTHON),
     planned("keyfile", None, TLS),
     planned("max-requests", None, WORKERS),
@@ -23,7 +21,6 @@ pub(crate) const OPTIONS: &[Planned] = &[
     planned("reload", None, WORKERS),
     planned("reload-dir", None, WORKERS),
     planned("threads", None, PYTHON),
-    planned("timeout", Some('t'), PYTHON),
     planned("tls-cert", None, TLS),
     planned("tls-key", None, TLS),
     planned("tls-password-file", None, TLS),
@@ -31,10 +28,9 @@ pub(crate) const OPTIONS: &[Planned] = &[
 ];
 
 /// The kinds of TARGET to come, by their prefix.
-pub(crate) const KINDS: &[(&str, &str)] =
-    &[("asgi:", PYTHON), ("cgi:", CGI), ("handler:", PYTHON), ("wsgi:", PYTHON)];
+pub(crate) const KINDS: &[(&str, &str)] = &[("asgi:", PYTHON), ("handler:", PYTHON), ("wsgi:", PYTHON)];
 
-/// What to say of `option`, spelled as typed (`--cgi`, `-w`) or as a key (`max_requests`).
+/// What to say of `option`, spelled as typed (`--reload`, `-w`) or as a key (`max_requests`).
 pub(crate) fn refusal(option: &str) -> Option<String> {
     let name = option.trim_start_matches('-');
     let name = name.split_once('=').map_or(name, |(name, _)| name).replace('_', "-");
@@ -54,7 +50,6 @@ const fn planned(long: &'static str, short: Option<char>, what: &'static str) ->
     Planned { long, short, what }
 }
 
-const CGI: &str = "CGI scripts";
 const PYTHON: &str = "Python applications";
 const TLS: &str = "HTTPS";
 const WORKERS: &str = "worker processes";
@@ -66,7 +61,7 @@ mod tests {
     #[test]
     fn every_spelling_is_recognised() {
         for (option, known) in [
-            ("--cgi", true),
+            ("--reload", true),
             ("--tls-cert=x", true),
             ("-w", true),
             ("max_requests", true),

@@ -7,7 +7,7 @@ use salver::listen::Listeners;
 use salver::{Server, Site, StartError};
 
 use crate::options::Options;
-use crate::privileges::Privileges;
+use crate::privileges::{self, Privileges};
 use crate::process::{self, PidFile};
 use crate::signals::Caught;
 use crate::{events, memory, output, targets};
@@ -33,6 +33,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         umask.apply();
     }
     process::raise_open_files();
+    privileges::keep_descriptors();
     events::start(&options.events)?;
     let log = Arc::new(AccessLog::open(&options.log)?);
     let site = Site::new().guard(options.guard.clone()).headers(&options.headers)?.log(log.clone());

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use salver::handler::cgi::Cgi;
 use salver::handler::files::Files;
+use salver::handler::gateway::Variable;
 use salver::listen::Address;
 use salver::{Handler, Site, StartError, handler};
 
@@ -19,7 +21,7 @@ use crate::run::Failure;
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
-    /// A folder (its files), one file, or a kind with its target: `files:DIR`, `redirect:URL`. Only digits: the port
+    /// A folder (its files), one file, or a kind with its target: `files:DIR`, `cgi:DIR`, `redirect:URL`. Only digits: the port
     #[arg(value_name = "TARGET", help_heading = "Arguments")]
     first: Option<OsString>,
 
@@ -46,6 +48,11 @@ pub struct Options {
     /// Serve TARGET below PREFIX; may be repeated, and the longest prefix wins
     #[arg(long, value_name = "PREFIX=TARGET", value_parser = OsStringValueParser::new().try_map(Mount::parse))]
     pub mount: Vec<Mount>,
+
+    /// Run the scripts in /cgi-bin and /htbin of the folder
+    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub cgi: bool,
 }
 
 /// A target and the prefix it is served below.
@@ -67,8 +74,17 @@ struct Kind {
 type Opened = Result<Arc<dyn Handler>, StartError>;
 
 /// Every kind of target. A new kind is a line here.
-const KINDS: &[Kind] =
-    &[Kind { prefix: "files:", open: files }, Kind { prefix: "redirect:", open: redirect }];
+const KINDS: &[Kind] = &[
+    Kind { prefix: "cgi:", open: scripts },
+    Kind { prefix: "files:", open: files },
+    Kind { prefix: "redirect:", open: redirect },
+];
+
+/// The folders of scripts that `--cgi` means, as http.server has them.
+const SCRIPT_FOLDERS: [&str; 2] = ["cgi-bin", "htbin"];
+
+/// What programs get of our own environment.
+const PASSED_ON: [&str; 3] = ["PATH", "TZ", "LANG"];
 
 impl Options {
     /// Where to listen, all ports named: `--bind`, or else the sockets that systemd passed, or else everywhere.
@@ -86,6 +102,32 @@ impl Options {
         let root = self.target.is_some() || self.mount.iter().all(|mount| mount.prefix != "/");
         let root = root.then(|| Mount { prefix: "/".into(), target });
         root.into_iter().chain(self.mount.iter().cloned()).collect()
+    }
+
+    /// The folder below `/` whose scripts `--cgi` runs.
+    fn script_root(&self) -> Result<Option<PathBuf>, StartError> {
+        let root = self.mounts().into_iter().find(|mount| self.cgi && mount.prefix == "/");
+        let Some(Mount { target, .. }) = root else { return Ok(None) };
+        let folder = target.as_bytes().strip_prefix(b"files:").unwrap_or(target.as_bytes());
+        let folder = PathBuf::from(OsStr::from_bytes(folder));
+        match folder.is_dir() {
+            true => Ok(Some(folder)),
+            false => {
+                let what = target.display();
+                Err(StartError::new(format!("--cgi: {what} is no folder; name one, or mount cgi:DIR")))
+            }
+        }
+    }
+
+    /// Every folder whose content is run and never sent.
+    fn script_folders(&self) -> Result<Vec<PathBuf>, StartError> {
+        let mounts = self.mounts();
+        let mounted = mounts.iter().filter_map(|mount| mount.target.as_bytes().strip_prefix(b"cgi:"));
+        let mut folders: Vec<_> = mounted.map(|folder| PathBuf::from(OsStr::from_bytes(folder))).collect();
+        if let Some(root) = self.script_root()? {
+            folders.extend(SCRIPT_FOLDERS.map(|name| root.join(name)));
+        }
+        Ok(folders)
     }
 }
 
@@ -123,6 +165,12 @@ pub(crate) fn mount(mut site: Site, options: &All) -> Result<Site, Failure> {
     for Mount { prefix, target } in options.targets.mounts() {
         site = site.mount_shared(&prefix, open(&target, options)?)?;
     }
+    if let Some(root) = options.targets.script_root()? {
+        let scripts = open_scripts(&root, options)?;
+        for name in SCRIPT_FOLDERS {
+            site = site.mount(&format!("/{name}"), scripts.folder(name)?)?;
+        }
+    }
     Ok(site)
 }
 
@@ -148,7 +196,19 @@ fn open(target: &OsStr, options: &All) -> Result<Arc<dyn Handler>, Failure> {
 fn files(path: &OsStr, options: &All) -> Opened {
     let path = Path::new(path);
     let open = if path.is_file() { Files::open_file } else { Files::open };
-    Ok(Arc::new(open(path, options.files.clone())?))
+    let files = open(path, options.files.clone())?;
+    Ok(Arc::new(files.without(options.targets.script_folders()?)))
+}
+
+fn scripts(folder: &OsStr, options: &All) -> Opened {
+    Ok(Arc::new(open_scripts(Path::new(folder), options)?))
+}
+
+fn open_scripts(folder: &Path, options: &All) -> Result<Cgi, StartError> {
+    let mut gateway = options.gateway.clone();
+    let ours = PASSED_ON.iter().filter_map(|name| Variable::new(name, &std::env::var_os(name)?));
+    gateway.env.splice(0..0, ours); // what `-e` says comes later and wins
+    Cgi::open(folder, options.cgi.clone(), gateway, &options.files)
 }
 
 fn redirect(url: &OsStr, _: &All) -> Opened {

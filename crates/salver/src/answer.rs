@@ -6,12 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::error::Error;
 use crate::finish::log::Seen;
 use crate::finish::{compress, page};
 use crate::guard::Permit;
+use crate::handler::gateway::InternalRedirect;
 use crate::handler::{Answer, Handler, Response};
 use crate::http1::head::Malformed;
 use crate::http1::incoming::Incoming;
@@ -48,7 +49,9 @@ pub(crate) async fn answer<'s>(
     let asked = Asked::of(&request);
     let passed = site.guard.check(&request).and_then(|permit| Ok((permit, site.routes.find(&request)?)));
     let (permit, reply) = match passed {
-        Ok((permit, (handler, rest))) => (permit, handle(handler, request, rest).await),
+        Ok((permit, (handler, rest))) => {
+            (permit, redirected(site, handle(handler, request, rest).await).await)
+        }
         Err(error) => (None, Err(error)),
     };
     let reply = match body.and_then(|body| body.fault()) {
@@ -81,6 +84,26 @@ fn finish(site: &Site, seen: &mut Seen, asked: &Asked, reply: Answer) -> Respons
     response
 }
 
+/// Follows a reply that names another path of this site in its stead (RFC 3875 §6.2.2).
+async fn redirected(site: &Site, mut reply: Answer) -> Answer {
+    let target = |reply: &mut Answer| reply.as_mut().ok()?.extensions_mut().remove::<InternalRedirect>();
+    for _ in 0..MOST_REDIRECTS {
+        let Some(redirect) = target(&mut reply) else { return reply };
+        let request = redirect.into_request();
+        reply = match site.routes.find(&request) {
+            Ok((handler, rest)) => handle(handler, request, rest).await,
+            Err(error) => Err(error),
+        };
+    }
+    match target(&mut reply) {
+        None => reply,
+        Some(_) => {
+            let message = "The program behind this server sends in circles";
+            Err(Error::new(StatusCode::BAD_GATEWAY, message))
+        }
+    }
+}
+
 /// Calls the handler; if it panics, that costs its own request a 500 and nothing else.
 async fn handle(handler: &dyn Handler, request: Request, rest: SafePath) -> Answer {
     let started = catch_unwind(AssertUnwindSafe(|| handler.handle(request, rest)));
@@ -105,3 +128,6 @@ impl Asked {
         }
     }
 }
+
+/// How many internal redirects one request may take.
+const MOST_REDIRECTS: usize = 10;

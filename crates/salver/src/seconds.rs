@@ -19,6 +19,13 @@ use crate::start_error::StartError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seconds(Duration);
 
+impl Seconds {
+    /// A whole number of seconds.
+    pub const fn whole(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+}
+
 impl From<u64> for Seconds {
     fn from(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))

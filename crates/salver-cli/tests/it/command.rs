@@ -81,7 +81,7 @@ fn wrong_use_is_usage_and_one_line_and_2() {
         (&["--no-such"][..], "salver: error: unexpected argument '--no-such' found"),
         (&["--symlinks", "some"], "salver: error: invalid value 'some'"),
         (&["70000"], "salver: error: invalid value '70000'"),
-        (&["--cgi"], "salver: error: --cgi: not in this version yet; it comes with CGI scripts"),
+        (&["--reload"], "salver: error: --reload: not in this version yet; it comes with worker processes"),
         (&["-w", "4"], "salver: error: -w: not in this version yet"),
         (
             &["wsgi:app"],
@@ -125,7 +125,7 @@ fn help_and_version_are_answers() {
     let help = salver(["--help"]);
     let text = String::from_utf8(help.stdout).unwrap();
     assert!(help.status.success() && text.contains("Usage: salver [OPTIONS] [TARGET] [PORT]"), "{text}");
-    assert!(text.contains("--hidden") && !text.contains("--cgi"), "help lists what works, nothing else");
+    assert!(text.contains("--hidden") && !text.contains("--reload"), "help lists what works, nothing else");
     let version = salver(["--version"]);
     assert_eq!(
         String::from_utf8(version.stdout).unwrap(),

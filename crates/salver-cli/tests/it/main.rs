@@ -2,5 +2,6 @@
 // A test says that it failed by panicking.
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod cgi;
 mod command;
 mod support;

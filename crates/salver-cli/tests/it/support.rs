@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
@@ -46,6 +47,14 @@ impl Serve {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
         self
+    }
+
+    /// An executable script.
+    pub(crate) fn script(self, name: &str, content: &str) -> Self {
+        let path = self.folder.path().join(name);
+        let serve = self.file(name, content);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        serve
     }
 
     /// An environment variable.
@@ -242,6 +251,11 @@ impl Answer {
         let content = String::from_utf8_lossy(&self.content);
         assert!(content.contains(part), "{part:?} in {content}");
         self
+    }
+
+    /// Its content as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.content).into_owned()
     }
 
     /// The value of a header.

@@ -12,7 +12,9 @@ use crate::error::Error;
 use crate::request::Request;
 use crate::rfc::path::SafePath;
 
+pub mod cgi;
 pub mod files;
+pub mod gateway;
 pub mod listing;
 mod methods;
 pub mod redirect;

@@ -5,7 +5,7 @@
 //! Refused: whatever the [resolver](resolver) does not open, hidden names, and methods that change something.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -104,6 +104,14 @@ impl Files {
             Err(Refusal::Unreadable) => Err(fault("no permission; allow this user to read it")),
             Err(_) => Err(fault("no such regular file; create it or name another")),
         }
+    }
+
+    /// The same files without what lies in `folders`, by whatever link it is reached: scripts that are run, and whose source
+    /// is nobody's business. A folder may come to be later.
+    #[must_use]
+    pub fn without(self, folders: Vec<PathBuf>) -> Self {
+        let root = Arc::into_inner(self.root).expect("only requests share it, and none has come");
+        Self { root: Arc::new(root.without(folders)), ..self }
     }
 
     fn answer(&self, request: Request, rest: &SafePath) -> Reply<'_> {

@@ -6,12 +6,14 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use http::StatusCode;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat, openat2, statat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat, openat2, readlink, statat,
+};
 use rustix::io::Errno;
 
 use super::facts::Facts;
@@ -29,6 +31,8 @@ pub(crate) struct Root {
     symlinks: Symlinks,
     /// Whether the kernel resolves; else the components are walked here.
     by_kernel: bool,
+    /// Folders whose content is not served, by whatever way it is reached: scripts that are run.
+    withheld: Vec<PathBuf>,
 }
 
 /// What a path names.
@@ -78,7 +82,17 @@ impl Root {
         // An old kernel does not know it, and some sandboxes forbid it.
         let probe = openat2(&folder, c".", FOLDER, Mode::empty(), ResolveFlags::BENEATH);
         let by_kernel = !matches!(probe, Err(Errno::NOSYS | Errno::PERM | Errno::INVAL));
-        Ok(Self { folder, canonical, symlinks, by_kernel })
+        Ok(Self { folder, canonical, symlinks, by_kernel, withheld: Vec::new() })
+    }
+
+    /// The same root, without what lies in `folders`; they may come to be later.
+    pub(crate) fn without(self, folders: Vec<PathBuf>) -> Self {
+        Self { withheld: folders, ..self }
+    }
+
+    /// Its absolute path, without links.
+    pub(crate) fn canonical(&self) -> &Path {
+        &self.canonical
     }
 
     /// Opens what `path` names.
@@ -99,6 +113,9 @@ impl Root {
             }
             opened => opened,
         }?;
+        if self.withholds(&opened) {
+            return Err(Refusal::Missing);
+        }
         let stat = fstat(&opened).map_err(Refusal::from)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             return Ok(Entry::Folder(opened));
@@ -107,6 +124,20 @@ impl Root {
             Some(facts) => Ok(Entry::File(opened.into(), facts)),
             None => Err(Refusal::Missing),
         }
+    }
+
+    /// Whether what was opened lies in a withheld folder. SECURITY: by its real path, so that a link elsewhere in the root does
+    /// not lead to the source of a script; what cannot be told is withheld.
+    fn withholds(&self, opened: &OwnedFd) -> bool {
+        if self.withheld.is_empty() {
+            return false;
+        }
+        let Ok(real) = readlink(format!("/proc/self/fd/{}", opened.as_raw_fd()), Vec::new()) else {
+            return true;
+        };
+        let real = Path::new(OsStr::from_bytes(real.as_bytes()));
+        let lies_in = |folder: &PathBuf| folder.canonicalize().is_ok_and(|folder| real.starts_with(folder));
+        self.withheld.iter().any(lies_in)
     }
 
     /// What lies behind the link `path`, whatever it is: for a listing.

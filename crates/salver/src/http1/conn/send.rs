@@ -13,7 +13,8 @@ use super::read::{Gone, Upload};
 use super::wire::Wire;
 use crate::body::{Body, BoxError, FileRange, Stream};
 use crate::handler::Response;
-use crate::http1::reply::{self, Asked, BodyFraming};
+use crate::handler::gateway::Verbatim;
+use crate::http1::reply::{self, Asked, BodyFraming, Written};
 use crate::server::socket::More;
 
 /// What was sent of a response.
@@ -53,8 +54,10 @@ impl Wire<'_> {
     pub(super) async fn respond(&mut self, upload: &mut Upload, asked: &Asked, response: Response) -> Sent {
         let (head, body) = response.into_parts();
         let date = crate::server::date::now();
-        let written =
-            reply::write_head(&mut self.output, asked, head.status, &head.headers, body.len(), &date);
+        let written = match head.extensions.get::<Verbatim>() {
+            Some(Verbatim) => Ok(Written { framing: BodyFraming::UntilClose, keep_alive: false }),
+            None => reply::write_head(&mut self.output, asked, head.status, &head.headers, body.len(), &date),
+        };
         let written = match written {
             Ok(written) => written,
             Err(bad) => {

@@ -1,0 +1,34 @@
+// Drives Chromium: `node browse.mjs URL LINK…` opens URL, clicks the first link with each text in turn, and prints what it
+// saw as JSON: title, text and errors of every page, and the status of everything that was loaded.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createRequire } from 'node:module';
+
+const { chromium } = createRequire(join(process.env.BUILD, 'x.js'))('playwright-core');
+
+const profile = mkdtempSync(join(tmpdir(), 'salver-chromium-'));
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync'],
+});
+try {
+  const [url, ...links] = process.argv.slice(2);
+  const page = await context.newPage();
+  const loaded = [];
+  const pages = [];
+  page.on('response', (response) => loaded.push([response.status(), new URL(response.url()).pathname]));
+  page.on('requestfailed', (request) => loaded.push([0, `${request.url()} ${request.failure()?.errorText}`]));
+  const look = async () => pages.push({ title: await page.title(), text: await page.innerText('body') });
+  await page.goto(url, { waitUntil: 'load' });
+  await look();
+  for (const text of links) {
+    await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.locator('a', { hasText: text }).first().click()]);
+    await look();
+  }
+  console.log(JSON.stringify({ pages, loaded }));
+} finally {
+  await context.close();
+  rmSync(profile, { recursive: true, force: true });
+}
