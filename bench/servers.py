@@ -161,7 +161,7 @@ def lighttpd_cgi(place: Place) -> list[str]:
 
 
 def apache_cgid(place: Place) -> list[str]:
-    """mod_cgid: a daemon of its own forks the scripts, which is what its manual advises for threaded servers."""
+    """mod_cgid: a daemon of its own forks the scripts, as its manual advises for threaded servers."""
     configuration = place.scratch / "apache.conf"
     user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
     place.scratch.chmod(0o755)

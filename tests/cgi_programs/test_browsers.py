@@ -23,7 +23,12 @@ class Browsers(Scripts):
     def browse(self, url: str, *links: str) -> list[dict[str, str]]:
         """The pages that Chromium sees; everything they load is there."""
         playwright()
-        environment = {**os.environ, "BUILD": str(BUILD), "CHROMIUM": require("chromium"), "NO_PROXY": "127.0.0.1"}
+        environment = {
+            **os.environ,
+            "BUILD": str(BUILD),
+            "CHROMIUM": require("chromium"),
+            "NO_PROXY": "127.0.0.1",
+        }
         command = [require("node", "nodejs"), str(Path(__file__).with_name("browse.mjs")), url, *links]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False

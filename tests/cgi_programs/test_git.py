@@ -18,7 +18,14 @@ class HttpBackend(Scripts):
         self.bare = self.project()
         git("-C", str(self.bare), "config", "http.receivepack", "true")
         self.script("git", f"#!/bin/sh\nexec {program(BACKEND, 'git')}\n")
-        options = ("-e", f"GIT_PROJECT_ROOT={self.bare.parent}", "-e", "GIT_HTTP_EXPORT_ALL=1", "-e", "HOME=/nonexistent")
+        options = (
+            "-e",
+            f"GIT_PROJECT_ROOT={self.bare.parent}",
+            "-e",
+            "GIT_HTTP_EXPORT_ALL=1",
+            "-e",
+            "HOME=/nonexistent",
+        )
         self.server = self.serve("--cgi", *options)
         self.url = f"{self.server.url}/cgi-bin/git/demo.git"
 

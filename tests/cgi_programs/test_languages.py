@@ -70,25 +70,36 @@ class Languages(Scripts):
         answer = self.post(server, path, "application/x-www-form-urlencoded", form)
         self.assertEqual(answer.body.strip(), b"POST Terry", server.log())
         answer = server.get(f"{path}?away=1")
-        self.assertEqual((answer.status, answer.header("Location")), (302, path), "redirects of these are the client's")
+        self.assertEqual(
+            (answer.status, answer.header("Location")), (302, path), "redirects of these are the client's"
+        )
         return server
 
     def upload(self, server: Server, path: str) -> None:
         """A file of 3 MB in a form."""
         content = os.urandom(3_000_000)
-        body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n' + content + b"\r\n--x--\r\n"
+        body = (
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n'
+            + content
+            + b"\r\n--x--\r\n"
+        )
         answer = self.post(server, path, "multipart/form-data; boundary=x", body)
         self.assertIn(b"a.bin 3000000\n", answer.body, server.log())
 
     def test_php(self) -> None:
         self.script("form.php", PHP.format(php=require("php-cgi")))
         # php-cgi wants to be told that it was not asked for by itself; 3 MB is more than its default for a file.
-        server = self.form("form.php", "PHP", "-e", "REDIRECT_STATUS=200", "-e", f"PHP_INI_SCAN_DIR={self.folder.path}")
+        server = self.form(
+            "form.php", "PHP", "-e", "REDIRECT_STATUS=200", "-e", f"PHP_INI_SCAN_DIR={self.folder.path}"
+        )
         self.folder.write("upload.ini", "upload_max_filesize=8M\n")
         self.upload(server, "/cgi-bin/form.php")
 
     def test_perl(self) -> None:
-        if subprocess.run([require("perl"), "-MCGI", "-e", "1"], check=False, capture_output=True).returncode != 0:
+        if (
+            subprocess.run([require("perl"), "-MCGI", "-e", "1"], check=False, capture_output=True).returncode
+            != 0
+        ):
             program("/usr/share/perl5/CGI.pm", "libcgi-pm-perl")
         self.script("form.pl", PERL)
         self.upload(self.form("form.pl", "Perl"), "/cgi-bin/form.pl")

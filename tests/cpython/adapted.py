@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import unittest
 import warnings
-from typing import Any
+from typing import Any, final
 
 from tests import support
 
@@ -67,6 +67,7 @@ def named(test: str) -> bool:
     return test in DIFFERENT or test in NOT_APPLICABLE
 
 
+@final
 class Interpreter:
     """In place of `support.PythonSymlink`: scripts name an interpreter that the ordinary user may run."""
 
