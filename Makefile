@@ -12,7 +12,7 @@ build: ## build the command (release)
 	$(CARGO) build --release
 
 run: build ## build and serve the tour
-	target/release/salver examples/tour
+	target/release/salver --cgi examples/tour
 
 check: ## format and lints
 	$(CARGO) fmt --all --check

@@ -112,9 +112,9 @@ CASES = (
         ("salver-cgi", "lighttpd-cgi", "apache-cgid"),
         Load(content.SCRIPT, connections=32, length=len(content.SCRIPT_BODY)),
         (
-            Target(1.10, of="salver-cgi", to="lighttpd-cgi"),
+            Target(0.85, of="salver-cgi", to="lighttpd-cgi"),
             # By answers a second: what mod_cgid's scripts cost is counted for nobody, see README.md.
-            Target(1.10, of="apache-cgid", to="salver-cgi", key="rps"),
+            Target(0.85, of="apache-cgid", to="salver-cgi", key="rps"),
         ),
     ),
     Case(
