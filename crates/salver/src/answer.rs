@@ -54,6 +54,9 @@ pub(crate) async fn answer<'s>(
         }
         Err(error) => (None, Err(error)),
     };
+    if let Some(body) = &body {
+        body.settled().await;
+    }
     let reply = match body.and_then(|body| body.fault()) {
         Some(fault) => Err(fault.into()),
         None => reply,

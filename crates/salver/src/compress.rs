@@ -11,10 +11,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use http_body::{Body as _, Frame};
-use tokio::task::JoinHandle;
 
 use crate::body::{Body, BoxError, FILE_PIECE, FileRange};
 use crate::rfc::accept::Coding;
+use crate::workshop::{self, Made};
 
 /// Content shorter than this is sent as it is, in bytes: the header costs what the coding saves.
 pub(crate) const WORTH_IT: u64 = 1024;
@@ -54,7 +54,7 @@ enum State {
     New(Coding),
     /// The encoder is here; whether it holds back what was written since the last flush.
     Idle(Encoder, Held),
-    Working(JoinHandle<io::Result<Done>>, Held),
+    Working(Made<io::Result<Done>>, Held),
     Ended,
 }
 
@@ -134,7 +134,7 @@ impl Encoding {
                 return Poll::Pending;
             }
         };
-        self.state = State::Working(tokio::task::spawn_blocking(|| encoder.run(step)), held);
+        self.state = State::Working(workshop::run(|| encoder.run(step)), held);
         Poll::Ready(Ok(Some(Bytes::new())))
     }
 

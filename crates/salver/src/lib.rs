@@ -16,6 +16,7 @@ mod seconds;
 mod server;
 mod site;
 mod start_error;
+mod workshop;
 
 pub use body::{Body, FileRange};
 pub use error::{Blame, Error};

@@ -3,6 +3,7 @@
 //! The connection reads only when the handler asks: that is the back-pressure, and what makes `100 Continue` lazy. Both ends
 //! are usually polled by the same task; a handler that moved the body elsewhere works as well.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -30,9 +31,19 @@ pub(crate) struct Content {
 struct State {
     slot: Slot,
     handler: Option<Waker>,
-    /// The handler dropped its end.
-    unwanted: bool,
+    reader: Reader,
     fault: Option<Fault>,
+}
+
+/// Who is interested in the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    /// Whoever has the handler's end.
+    Handler,
+    /// Nobody: it was dropped.
+    Nobody,
+    /// The pipeline, which only wants to know how it ends.
+    Pipeline,
 }
 
 /// What passes between the two ends.
@@ -50,7 +61,7 @@ enum Slot {
 
 /// Both ends; `length` is the declared one and `connection` the task to wake when the handler asks.
 pub(crate) fn incoming(length: Option<u64>, connection: Option<Waker>) -> (Incoming, Content) {
-    let state = State { slot: Slot::Idle, handler: None, unwanted: false, fault: None };
+    let state = State { slot: Slot::Idle, handler: None, reader: Reader::Handler, fault: None };
     let state = Arc::new(Mutex::new(state));
     (Incoming(Arc::clone(&state)), Content { state, left: length, connection })
 }
@@ -63,7 +74,26 @@ impl Incoming {
 
     /// Whether the handler will never ask again.
     pub(crate) fn is_unwanted(&self) -> bool {
-        lock(&self.0).unwanted
+        lock(&self.0).reader != Reader::Handler
+    }
+
+    /// Whether what is left is only read to see how it ends.
+    pub(crate) fn is_settling(&self) -> bool {
+        lock(&self.0).reader == Reader::Pipeline
+    }
+
+    /// Waits until a body that the handler left has come to its end or been given up; at once if somebody still reads it.
+    pub(crate) async fn settled(&self) {
+        poll_fn(|cx| {
+            let mut state = lock(&self.0);
+            if state.reader == Reader::Handler || matches!(state.slot, Slot::Over) {
+                return Poll::Ready(());
+            }
+            state.reader = Reader::Pipeline;
+            state.handler = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Hands over what the handler asked for.
@@ -71,7 +101,7 @@ impl Incoming {
         self.fill(Slot::Full(chunk), None);
     }
 
-    /// The body is complete.
+    /// The body is complete, or nobody waits for the rest.
     pub(crate) fn end(&self) {
         self.fill(Slot::Over, None);
     }
@@ -145,7 +175,7 @@ impl http_body::Body for Content {
 
 impl Drop for Content {
     fn drop(&mut self) {
-        lock(&self.state).unwanted = true;
+        lock(&self.state).reader = Reader::Nobody;
     }
 }
 

@@ -7,7 +7,7 @@
 use std::io::Write as _;
 use std::ops::Deref;
 
-use http::header::{CONTENT_LENGTH, DATE, UPGRADE};
+use http::header::{CONTENT_LENGTH, DATE, ETAG, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, StatusCode, Version};
 
 use super::field;
@@ -206,6 +206,10 @@ fn write_status(out: &mut Vec<u8>, protocol: Version, status: StatusCode) {
 /// Copies what is the handler's to say, spelled as http.server and most servers do: scripts search for `Last-Modified`.
 fn copy_fields(out: &mut Vec<u8>, headers: &HeaderMap) {
     for (name, value) in headers.iter().filter(|(name, _)| !is_ours(name)) {
+        if let Some((_, spelled)) = SPELLED.iter().find(|(known, _)| known == name) {
+            write_field(out, spelled, value.as_bytes());
+            continue;
+        }
         let start = out.len();
         write_field(out, name.as_str().as_bytes(), value.as_bytes());
         let mut before = b'-';
@@ -217,6 +221,9 @@ fn copy_fields(out: &mut Vec<u8>, headers: &HeaderMap) {
         }
     }
 }
+
+/// Names whose usual spelling is not a capital at the start of each word.
+static SPELLED: [(HeaderName, &[u8]); 2] = [(ETAG, b"ETag"), (WWW_AUTHENTICATE, b"WWW-Authenticate")];
 
 /// Fields of the connection and its framing (RFC 9110 §7.6.1): a handler, or what it relays, does not know this connection.
 fn is_ours(name: &HeaderName) -> bool {

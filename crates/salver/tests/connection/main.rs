@@ -53,7 +53,7 @@ fn nothing_behind_a_bad_request_is_acted_upon() {
 #[test]
 fn a_bad_body_is_the_requests_fault_whatever_the_handler_makes_of_it() {
     let server = serve();
-    for path in ["read", "read-elsewhere"] {
+    for path in ["read", "read-elsewhere", "ignore", "hello"] {
         for bad in
             ["0x5\r\nhello\r\n0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", "\r\n"]
         {
@@ -87,6 +87,15 @@ fn a_body_nobody_read_is_never_taken_for_a_request() {
     let answers = server.exchange(&format!("{counted}{CLOSE}"));
     assert_eq!(statuses(&answers), [200, 200], "a short body is read and the connection kept");
     assert!(!answers.contains("smuggled") && answers.contains("hello last"));
+
+    let mut socket = server.connect();
+    socket.write_all(b"POST /ignore HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    for piece in ["1", "8\r\nGET /sm", "uggled HTT", "P/1.1\r\n", "\r\n0\r", "\n\r\n", CLOSE] {
+        socket.write_all(piece.as_bytes()).unwrap();
+    }
+    let answers = read_all(&mut socket);
+    assert_eq!(statuses(&answers), [200, 200], "also one in chunks, however it comes: {answers}");
+    assert!(answers.ends_with("hello last"));
 
     let large = "x".repeat(500_000);
     let counted = format!("POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n{large}");

@@ -16,6 +16,7 @@ use crate::handler::{Answer, Reply};
 use crate::request::Request;
 use crate::rfc::accept::{Coding, Codings};
 use crate::rfc::path::SafePath;
+use crate::workshop;
 
 impl Files {
     /// Answers with the representation that the client likes best.
@@ -96,7 +97,7 @@ impl Files {
         }
         let path = path.clone();
         Reply::later(async move {
-            let encoded = tokio::task::spawn_blocking(move || compress::encode_all(&content, coding));
+            let encoded = workshop::run(move || compress::encode_all(&content, coding));
             let encoded = encoded.await.map_err(Error::internal)?.map_err(Error::internal)?;
             let length = encoded.len();
             if stored.set_encoded(coding, encoded) {

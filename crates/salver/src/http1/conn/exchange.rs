@@ -41,7 +41,7 @@ impl Wire<'_> {
             Ok(answered) => answered,
             Err(Gone) => return Next::Close,
         };
-        asked.keep_alive = asked.keep_alive && !shared.is_stopping() && self.will_be_read(&mut upload);
+        asked.keep_alive = asked.keep_alive && !shared.is_stopping() && upload.may_end_well();
         let Answered { response, seen, permit } = answered;
         let status = response.status();
         let sent = self.respond(&mut upload, &asked, response).await;
@@ -52,7 +52,7 @@ impl Wire<'_> {
             return Next::Close;
         }
         if upload.state == UploadState::Open && keep_alive {
-            self.drain(&mut upload, DRAINED).await;
+            self.drain(&mut upload).await;
         }
         if upload.state != UploadState::Complete {
             return Next::Linger;
@@ -95,28 +95,22 @@ impl Wire<'_> {
             reader: BodyReader::new(head.framing),
             state,
             allowed: self.shared.site.guard.limit_body(),
+            drainable: DRAINED,
         };
         (upload, Body::Stream(Box::pin(content)))
-    }
-
-    /// Whether a body that the handler left can be read to its end without making the client wait for nothing; if not,
-    /// the answer says that the connection closes.
-    fn will_be_read(&mut self, upload: &mut Upload) -> bool {
-        match upload.state {
-            UploadState::Complete => true,
-            UploadState::HeldBack | UploadState::Broken => false,
-            UploadState::Open => match &upload.incoming {
-                Some(incoming) if incoming.is_unwanted() => {
-                    self.skip_received(upload)
-                        || upload.reader.left().is_some_and(|left| left <= DRAINED as u64)
-                }
-                _ => true, // the response is made from it
-            },
-        }
     }
 }
 
 impl Upload {
+    /// Whether the connection can go on behind this body: it is complete, or the response is made from it.
+    fn may_end_well(&self) -> bool {
+        match self.state {
+            UploadState::Complete => true,
+            UploadState::HeldBack | UploadState::Broken => false,
+            UploadState::Open => self.incoming.as_ref().is_some_and(|incoming| !incoming.is_unwanted()),
+        }
+    }
+
     /// That of a request without a body.
     pub(super) fn none() -> Self {
         Self {
@@ -124,6 +118,7 @@ impl Upload {
             reader: BodyReader::new(Framing::None),
             state: UploadState::Complete,
             allowed: 0,
+            drainable: 0,
         }
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Upload {
     pub(super) state: UploadState,
     /// How many bytes may still come (`--limit-body`).
     pub(super) allowed: u64,
+    /// How many bytes that nobody wanted may still be read.
+    pub(super) drainable: usize,
 }
 
 /// How far a request body has come.
@@ -132,6 +134,9 @@ impl Wire<'_> {
         if matches!(upload.state, UploadState::Complete | UploadState::Broken) {
             return self.poll_left(cx);
         }
+        if incoming.is_settling() {
+            return self.poll_settle(cx, upload).map(Ok);
+        }
         if !incoming.is_wanted() {
             return Poll::Pending;
         }
@@ -158,6 +163,29 @@ impl Wire<'_> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads and drops what the handler left, if it is short: so a broken body gets its 400, and the connection can be kept. A
+    /// long one is given up, as is one that the client holds back.
+    fn poll_settle(&mut self, cx: &mut Context<'_>, upload: &mut Upload) -> Poll<()> {
+        let Some(incoming) = upload.incoming.clone() else { return Poll::Ready(()) };
+        let long = upload.reader.left().is_some_and(|left| left > upload.drainable as u64);
+        while upload.state == UploadState::Open && !long {
+            match ready!(self.poll_chunk(cx, upload)) {
+                Ok(Some(chunk)) => match upload.drainable.checked_sub(chunk.len()) {
+                    Some(rest) => upload.drainable = rest,
+                    None => break,
+                },
+                Ok(None) => upload.state = UploadState::Complete,
+                Err(fault) => {
+                    upload.state = UploadState::Broken;
+                    incoming.fail(fault);
+                    return Poll::Ready(());
+                }
+            }
+        }
+        incoming.end();
+        Poll::Ready(())
     }
 
     fn hand_over(&self, upload: &mut Upload, chunk: Bytes) {
@@ -235,29 +263,18 @@ impl Wire<'_> {
         Poll::Pending
     }
 
-    /// Reads and drops what a handler left of a body, at most `most` bytes.
-    pub(super) async fn drain(&mut self, upload: &mut Upload, most: usize) {
-        let mut left = most;
+    /// Reads and drops what was left of a body when its answer was over, if it is short.
+    pub(super) async fn drain(&mut self, upload: &mut Upload) {
         while upload.state == UploadState::Open {
-            match poll_fn(|cx| self.poll_chunk(cx, upload)).await {
-                Ok(Some(chunk)) if chunk.len() <= left => left -= chunk.len(),
-                Ok(None) => upload.state = UploadState::Complete,
-                Ok(Some(_)) | Err(_) => upload.state = UploadState::Broken,
-            }
+            upload.state = match poll_fn(|cx| self.poll_chunk(cx, upload)).await {
+                Ok(None) => UploadState::Complete,
+                Ok(Some(chunk)) if chunk.len() <= upload.drainable => {
+                    upload.drainable -= chunk.len();
+                    UploadState::Open
+                }
+                Ok(Some(_)) | Err(_) => UploadState::Broken,
+            };
         }
-    }
-
-    /// Whether the rest of a body is here already; takes no time.
-    pub(super) fn skip_received(&mut self, upload: &mut Upload) -> bool {
-        while upload.state == UploadState::Open {
-            match upload.reader.next(&self.input) {
-                Ok(Step::Skip(count) | Step::Data(count)) => self.input.advance(count),
-                Ok(Step::End) => upload.state = UploadState::Complete,
-                Ok(Step::More) => return false,
-                Err(_) => upload.state = UploadState::Broken,
-            }
-        }
-        upload.state == UploadState::Complete
     }
 }
 

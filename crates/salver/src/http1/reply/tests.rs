@@ -32,7 +32,7 @@ fn a_whole_head() {
     let (head, written) = write(ASKED, 200, &[("content-type", "text/html"), ("etag", "\"1\"")], Some(5));
     assert_eq!(
         head,
-        "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: text/html\r\nEtag: \"1\"\r\nContent-Length: 5\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: text/html\r\nETag: \"1\"\r\nContent-Length: 5\r\n\r\n"
     );
     assert_eq!(written, Written { framing: BodyFraming::Length(5), keep_alive: true });
 }
