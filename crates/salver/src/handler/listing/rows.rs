@@ -9,28 +9,28 @@ use crate::handler::files::resolver::Refusal;
 
 /// The entries of a folder: about 30 bytes each beside the name.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     names: Vec<u8>,
     rows: Vec<Packed>,
 }
 
 /// One entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Row<'a> {
+pub(crate) struct Row<'a> {
     /// Its name as it is, not always UTF-8.
-    pub(super) name: &'a [u8],
+    pub(crate) name: &'a [u8],
     /// What it is, or what the link leads to.
-    pub(super) kind: Kind,
-    pub(super) is_link: bool,
+    pub(crate) kind: Kind,
+    pub(crate) is_link: bool,
     /// Length in bytes, of a file.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// Seconds since 1970 of the last change of its content.
-    pub(super) modified: i64,
+    pub(crate) modified: i64,
 }
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     File,
     Folder,
     /// A FIFO, a socket, a device, or a link to nothing: listed as http.server does, and not served.
@@ -51,7 +51,7 @@ struct Packed {
 ///
 /// # Errors
 /// 404 for a folder that may not be read.
-pub(super) fn gather(folder: &Folder) -> Result<Rows, Error> {
+pub(crate) fn gather(folder: &Folder) -> Result<Rows, Error> {
     let refused = |error: Errno| match error {
         // Open for searching alone.
         Errno::BADF => Error::from(Refusal::Unreadable),
@@ -85,12 +85,17 @@ pub(super) fn gather(folder: &Folder) -> Result<Rows, Error> {
 
 impl Rows {
     /// The entry with this number.
-    pub(super) fn row(&self, number: usize) -> Option<Row<'_>> {
+    pub(crate) fn row(&self, number: usize) -> Option<Row<'_>> {
         self.rows.get(number).map(|row| unpack(&self.names, row))
     }
 
+    /// All entries.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().map(|row| unpack(&self.names, row))
+    }
+
     /// Sorts the entries; equal ones may change places.
-    pub(super) fn sort_by(&mut self, compare: impl Fn(&Row<'_>, &Row<'_>) -> std::cmp::Ordering) {
+    pub(crate) fn sort_by(&mut self, compare: impl Fn(&Row<'_>, &Row<'_>) -> std::cmp::Ordering) {
         let names = &self.names;
         self.rows.sort_unstable_by(|a, b| compare(&unpack(names, a), &unpack(names, b)));
     }
