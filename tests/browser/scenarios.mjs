@@ -136,17 +136,18 @@ export const scenarios = {
 
   /** Names that would like to be more than names: each is text and leads to its own file. */
   async hostile(url, { open, shot }) {
-    const found = { follow: [] };
+    const found = { shapes: [], follow: [] };
     for (const shape of ['', '?view=grid']) {
       const page = await open();
       await page.goto(`${url}/hostile/${shape}`);
       if (!shape) await shot(page, 'hostile');
-      found.names = await names(page);
-      found.foreignElements = await page.locator('#list').evaluate((list) =>
-        [...list.querySelectorAll('*')].map((element) => element.localName)
-          .filter((name) => !['tr', 'td', 'li', 'bdi', 'a', 'time', 'div', 'p', 'span', 'img'].includes(name)));
-      found.pictures = await page.locator('#list img').evaluateAll((all) => all.filter((image) => !image.closest('.pic')).length);
-      found.directions = await page.locator('#list bdi').evaluateAll((all) => all.length);
+      found.shapes.push({
+        names: await names(page),
+        foreign: await page.locator('#list').evaluate((list) => [...list.querySelectorAll('*')].map((element) => element.localName)
+          .filter((name) => !['tr', 'td', 'li', 'bdi', 'a', 'time', 'div', 'p', 'span', 'img'].includes(name))),
+        pictures: await page.locator('#list img').evaluateAll((all) => all.filter((image) => !image.closest('.pic')).length),
+        isolated: await page.locator('#list bdi').count(),
+      });
       for (const link of await page.locator('#list bdi a').evaluateAll((all) => all.map((a) => a.href))) {
         const answer = await page.request.get(link);
         found.follow.push([answer.status(), await answer.text()]);

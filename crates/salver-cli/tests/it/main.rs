@@ -3,4 +3,5 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod command;
+mod listing;
 mod support;

@@ -152,6 +152,11 @@ impl Server {
         self.folder.path().join(name)
     }
 
+    /// Where a browser of this machine finds it.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/", self.address())
+    }
+
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.running.lock().unwrap().as_ref().expect("it was not waited for").id()
@@ -241,6 +246,14 @@ impl Answer {
     pub(crate) fn contains(self, part: &str) -> Self {
         let content = String::from_utf8_lossy(&self.content);
         assert!(content.contains(part), "{part:?} in {content}");
+        self
+    }
+
+    /// Holds it to what its content has not.
+    #[track_caller]
+    pub(crate) fn lacks(self, part: &str) -> Self {
+        let content = String::from_utf8_lossy(&self.content);
+        assert!(!content.contains(part), "{part:?} in {content}");
         self
     }
 

@@ -40,6 +40,7 @@
     if (isNaN(date)) return;
     time.title = exact.format(date);
     time.textContent = minutes > 1 || minutes < -10080 ? day.format(date)
+      : minutes > -1 ? ago.format(0, 'second')
       : minutes > -60 ? ago.format(Math.round(minutes), 'minute')
       : minutes > -1440 ? ago.format(Math.round(minutes / 60), 'hour')
       : ago.format(Math.round(minutes / 1440), 'day');

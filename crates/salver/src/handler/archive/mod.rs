@@ -170,9 +170,12 @@ struct Pump<S> {
 /// Where the source is.
 enum State<S> {
     Here(Box<S>),
-    Working(JoinHandle<(Box<S>, io::Result<Option<Vec<u8>>>)>),
+    Working(JoinHandle<Stepped<S>>),
     Ended,
 }
+
+/// A source that comes back, and what it made.
+type Stepped<S> = (Box<S>, io::Result<Option<Vec<u8>>>);
 
 impl<S: Source> Pump<S> {
     fn new(source: S, left: Option<u64>) -> Self {

@@ -327,7 +327,7 @@ fn dos_time(seconds: i64) -> [u8; 4] {
     let unsigned = |value: i8| u32::try_from(value).unwrap_or(0);
     let year = u32::try_from(time.year() - 1980).unwrap_or(0).min(127);
     let date = year << 9 | unsigned(time.month()) << 5 | unsigned(time.day());
-    let clock = unsigned(time.hour()) << 11 | unsigned(time.minute()) << 5 | unsigned(time.second()) / 2;
+    let clock = unsigned(time.hour()) << 11 | unsigned(time.minute()) << 5 | (unsigned(time.second()) / 2);
     (date << 16 | clock).to_le_bytes()
 }
 

@@ -127,7 +127,7 @@ pub(super) fn foot() -> Markup {
 /// The target as sent, for people, as http.server shows it: decoded, its leading slashes one; a query that only says how to show
 /// the listing is left out.
 pub(super) fn title(look: &Look, target: &Target) -> String {
-    let (_, is_ours) = View::parse(target.query());
+    let is_ours = target.query().is_some() && View::parse(target.query()).1;
     let shown = if is_ours { target.path() } else { target.as_bytes() };
     let decoded = path::decode(shown);
     let shown = String::from_utf8_lossy(&decoded);
