@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+pub mod announce;
 pub mod args;
 pub mod events;
 mod memory;

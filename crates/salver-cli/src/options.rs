@@ -2,7 +2,7 @@
 
 use salver::{ServerOptions, finish, guard, handler, http1};
 
-use crate::{args, events, process, targets};
+use crate::{announce, args, events, process, targets};
 
 /// Serves a folder over HTTP: type it where you would type `python3 -m http.server`
 #[derive(Clone, Debug, clap::Parser)]
@@ -12,6 +12,10 @@ pub struct Options {
     /// What is served, and where.
     #[command(flatten, next_help_heading = "What is served, and where")]
     pub targets: targets::Options,
+
+    /// What happens once the server runs.
+    #[command(flatten)]
+    pub announce: announce::Options,
 
     /// Files.
     #[command(flatten, next_help_heading = "Files")]

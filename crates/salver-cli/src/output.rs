@@ -3,12 +3,13 @@
 //! A reader that has gone (`salver | head -1`) is no reason to stop serving: a line that cannot be written is lost.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use salver::{Local, StartError};
 
+use crate::announce;
 use crate::args::Refusal;
 use crate::options::Options;
 use crate::run::Failure;
@@ -18,6 +19,25 @@ pub(crate) fn serving(locals: &[Local]) {
     for local in locals {
         to_stdout(&serving_line(local));
     }
+    if io::stdout().is_terminal() {
+        for_people(locals);
+    }
+}
+
+/// Says how other machines get here; on standard error, so that the contract of standard output holds on a terminal too.
+fn for_people(locals: &[Local]) {
+    let addresses = announce::reachable(locals);
+    for address in &addresses {
+        to_stderr(format_args!("From other machines: http://{address}/"));
+    }
+    if let Some(code) = addresses.first().and_then(|address| announce::qr_code(*address)) {
+        to_stderr(code);
+    }
+}
+
+/// Says why something that was asked for did not happen; the server runs nevertheless.
+pub(crate) fn warning(message: &str) {
+    to_stderr(format_args!("salver: warning: {message}"));
 }
 
 /// Says that Ctrl-C was heard.

@@ -10,7 +10,7 @@ use crate::options::Options;
 use crate::privileges::{self, Privileges};
 use crate::process::{self, PidFile};
 use crate::signals::Caught;
-use crate::{events, memory, output, targets};
+use crate::{announce, events, memory, output, targets};
 
 /// Why nothing is served.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     events::start(&options.events)?;
     let log = Arc::new(AccessLog::open(&options.log)?);
     let site = Site::new().guard(options.guard.clone()).headers(&options.headers)?.log(log.clone());
+    let site = site.look(&options.files.listing.look)?;
     let site = targets::mount(site, &options)?;
     let privileges = Privileges::open(&options.process)?;
     if options.args.check_config {
@@ -52,6 +53,11 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let server = Server::new(site).http1(options.http1).options(options.server);
     let running = server.when_relieved(memory::give_back).start(listeners)?;
     output::serving(running.locals());
+    if options.announce.open
+        && let Err(message) = announce::browse(running.locals())
+    {
+        output::warning(&message);
+    }
     signals.obey(running.stop(), log)?;
     running.wait();
     events::flush();

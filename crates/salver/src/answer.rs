@@ -79,7 +79,7 @@ pub(crate) fn refuse<'s>(site: &'s Site, peer: &Peer, malformed: Malformed) -> A
 fn finish(site: &Site, seen: &mut Seen, asked: &Asked, reply: Answer) -> Response {
     let (mut response, message) = match reply {
         Ok(response) => (response, None),
-        Err(error) => (page::error(asked.accept.as_ref(), &error), Some(error)),
+        Err(error) => (page::error(&site.look, asked.accept.as_ref(), &error), Some(error)),
     };
     compress::apply(&asked.codings, &mut response);
     site.headers.apply(&mut response);

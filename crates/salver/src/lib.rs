@@ -9,6 +9,7 @@ pub mod guard;
 pub mod handler;
 pub mod http1;
 pub mod listen;
+pub mod look;
 mod request;
 pub mod rfc;
 mod route;

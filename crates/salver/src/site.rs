@@ -6,6 +6,7 @@ use crate::finish::headers::{self, Headers};
 use crate::finish::log::AccessLog;
 use crate::guard::{self, Guard};
 use crate::handler::Handler;
+use crate::look::{self, Look};
 use crate::route::Routes;
 use crate::start_error::StartError;
 
@@ -25,6 +26,7 @@ pub struct Site {
     pub(crate) guard: Guard,
     pub(crate) headers: Headers,
     pub(crate) log: Arc<AccessLog>,
+    pub(crate) look: Look,
 }
 
 impl Default for Site {
@@ -41,6 +43,7 @@ impl Site {
             guard: Guard::default(),
             headers: Headers::default(),
             log: Arc::new(AccessLog::off()),
+            look: Look::default(),
         }
     }
 
@@ -82,5 +85,14 @@ impl Site {
     pub fn log(mut self, log: Arc<AccessLog>) -> Self {
         self.log = log;
         self
+    }
+
+    /// The same site with error pages that look so.
+    ///
+    /// # Errors
+    /// A theme that cannot be read or is none.
+    pub fn look(mut self, options: &look::Options) -> Result<Self, StartError> {
+        self.look = Look::open(options)?;
+        Ok(self)
     }
 }

@@ -4,4 +4,5 @@
 
 mod cgi;
 mod command;
+mod listing;
 mod support;

@@ -161,6 +161,11 @@ impl Server {
         self.folder.path().join(name)
     }
 
+    /// Where a browser of this machine finds it.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/", self.address())
+    }
+
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.running.lock().unwrap().as_ref().expect("it was not waited for").id()
@@ -256,6 +261,14 @@ impl Answer {
     /// Its content as text.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.content).into_owned()
+    }
+
+    /// Holds it to what its content has not.
+    #[track_caller]
+    pub(crate) fn lacks(self, part: &str) -> Self {
+        let content = String::from_utf8_lossy(&self.content);
+        assert!(!content.contains(part), "{part:?} in {content}");
+        self
     }
 
     /// The value of a header.

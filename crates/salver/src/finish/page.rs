@@ -5,20 +5,26 @@
 
 use http::header;
 use http::{HeaderMap, HeaderValue};
+use maud::html;
 
 use crate::error::{Blame, Error};
 use crate::handler::Response;
+use crate::look::{END, Look};
 use crate::rfc::accept;
 
 /// The response for `error`, in the form that `accept` asks for; plain text if it does not care.
-pub(crate) fn error(accept: Option<&HeaderValue>, error: &Error) -> Response {
+pub(crate) fn error(look: &Look, accept: Option<&HeaderValue>, error: &Error) -> Response {
     log(error);
     let status = error.status();
     let reason = status.canonical_reason().unwrap_or("Error");
     let (code, message) = (status.as_u16(), error.message());
+    let mut headers = error.headers().clone();
     let (content_type, page) = match form(accept) {
         Form::Text => (TEXT, format!("{code} {reason}: {message}\n")),
-        Form::Html => (HTML, html(code, reason, message)),
+        Form::Html => {
+            look.apply(&mut headers);
+            (HTML, page(look, code, reason, message))
+        }
         Form::Json => {
             let page = serde_json::json!({ "status": code, "reason": reason, "message": message });
             (JSON, format!("{page}\n"))
@@ -26,10 +32,9 @@ pub(crate) fn error(accept: Option<&HeaderValue>, error: &Error) -> Response {
     };
     let mut response = Response::new(page.into());
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.clone_from(error.headers());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    *response.headers_mut() = headers;
     response
 }
 
@@ -61,29 +66,17 @@ fn form(accept: Option<&HeaderValue>) -> Form {
     }
 }
 
-fn html(code: u16, reason: &str, message: &str) -> String {
-    let message = escape(message);
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{code} {reason}</title>\n</head>\n\
-         <body>\n<h1>{code} {reason}</h1>\n<p>{message}</p>\n</body>\n</html>\n"
-    )
-}
-
-/// Text that can stand in HTML, also inside quotes.
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#x27;"),
-            letter => escaped.push(letter),
+fn page(look: &Look, code: u16, reason: &str, message: &str) -> String {
+    let body = html! {
+        main {
+            p.status aria-hidden="true" { (code) }
+            h1 { span.sr { (code) " " } (reason) }
+            p { (message) }
+            // An error may be about where we are: the root is sure to be somewhere else.
+            p { a href="/" { "To the start" } }
         }
-    }
-    escaped
+    };
+    look.page(&format!("{code} {reason}"), "error", &body) + END + "\n"
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -99,7 +92,7 @@ mod tests {
 
     fn page(accept: &'static str, error: &Error) -> (String, String) {
         let accept = (!accept.is_empty()).then(|| HeaderValue::from_static(accept));
-        let response = super::error(accept.as_ref(), error);
+        let response = super::error(&Look::default(), accept.as_ref(), error);
         assert_eq!(response.status(), error.status());
         let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
         let Body::Bytes(page) = response.into_body() else { panic!() };

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::request::Request;
 use crate::rfc::path::SafePath;
 
+mod archive;
 pub mod cgi;
 pub mod files;
 pub mod gateway;

@@ -14,7 +14,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use self::cache::Cache;
 use self::resolver::{Entry, Refusal, Root};
 use self::stored::{Content, Stored};
-use super::{Handler, Reply, Response, listing};
+use super::{Handler, Reply, Response, archive, listing};
 use crate::body::Body;
 use crate::error::Error;
 use crate::request::Request;
@@ -23,12 +23,12 @@ use crate::rfc::path::{self, SafePath};
 use crate::start_error::StartError;
 
 mod cache;
-mod facts;
+pub(crate) mod facts;
 mod options;
-mod plan;
+pub(crate) mod plan;
 pub(crate) mod resolver;
 mod respond;
-mod stored;
+pub(crate) mod stored;
 #[cfg(test)]
 mod tests;
 mod variant;
@@ -76,7 +76,7 @@ impl Files {
     pub fn open(dir: &Path, options: Options) -> Result<Self, StartError> {
         Ok(Self {
             root: Arc::new(Root::open(dir, options.symlinks)?),
-            listing: listing::open(options.listing.clone()),
+            listing: listing::open(&options.listing)?,
             options,
             only: None,
             cache: Cache::new(CACHE_BYTES, CACHE_ENTRIES),
@@ -118,11 +118,20 @@ impl Files {
         match self.find(rest) {
             Err(error) => Reply::ready(Err(error)),
             Ok(Found::Redirect) => Reply::ready(Ok(redirect(&request))),
+            Ok(Found::File(path, stored)) if request.target.query() == Some(b"view") && !rest.is_folder() => {
+                Reply::later(async move {
+                    self.listing.preview(request, path.file_name().unwrap_or_default(), stored).await
+                })
+            }
             Ok(Found::File(path, stored)) => self.send(request, &path, stored),
             Ok(Found::Folder(path, folder)) => {
                 let folder =
                     listing::Folder { root: self.root.clone(), folder, path, hidden: self.options.hidden };
-                Reply::later(self.listing.answer(request, folder))
+                match archive::asked(&request.target) {
+                    None => Reply::later(self.listing.answer(request, folder)),
+                    Some(_) if !self.listing.archives => Reply::ready(Err(archive::refused())),
+                    Some(format) => Reply::later(archive::answer(request, folder, format)),
+                }
             }
         }
     }

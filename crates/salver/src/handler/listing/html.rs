@@ -1,77 +1,195 @@
-//! A listing as a page: each entry is exactly one link whose text is exactly the name, for tools read it so.
+//! Entries as rows of a table or as cards: each is exactly one link whose text is exactly the name, for tools read it so.
+//!
+//! By hand, not by a template: names are bytes, and there may be 100,000. Each entry is one line, which the page's script
+//! counts on.
 
 use std::io::Write as _;
 
 use jiff::Timestamp;
 
+use super::icon;
 use super::rows::{Kind, Row};
+use super::view::Shape;
 use crate::rfc::path;
 
-/// The page up to its first row.
-pub(super) fn start(out: &mut Vec<u8>, title: &[u8]) {
-    out.extend_from_slice(b"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-    out.extend_from_slice(b"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-    for (open, close) in [("<title>", "</title>\n</head>\n<body>\n"), ("<h1>", "</h1>\n")] {
-        out.extend_from_slice(open.as_bytes());
-        out.extend_from_slice(b"Directory listing for ");
-        escape(out, title);
-        out.extend_from_slice(close.as_bytes());
+/// One entry.
+pub(super) fn entry(out: &mut Vec<u8>, row: &Row<'_>, shape: Shape) {
+    match shape {
+        Shape::List => table_row(out, row),
+        Shape::Grid => card(out, row),
     }
-    out.extend_from_slice(b"<table>\n<thead><tr><th>Name</th><th>Size</th><th>Modified</th></tr></thead>\n");
-    out.extend_from_slice(b"<tbody>\n");
 }
 
-/// One row.
-pub(super) fn row(out: &mut Vec<u8>, row: &Row<'_>) {
-    out.extend_from_slice(b"<tr><td><a href=\"");
+fn table_row(out: &mut Vec<u8>, row: &Row<'_>) {
+    put(out, "<tr class=\"");
+    put(out, icon::class(row));
+    put(out, "\"><td>");
+    link(out, row);
+    if row.kind == Kind::File {
+        put(out, "</td><td title=\"");
+        exact_size(out, row.size);
+        put(out, "\">");
+        size(out, row.size);
+    } else {
+        put(out, "</td><td>");
+    }
+    put(out, "</td><td>");
+    time(out, row.modified);
+    put(out, "</td></tr>\n");
+}
+
+fn card(out: &mut Vec<u8>, row: &Row<'_>) {
+    let class = icon::class(row);
+    put(out, "<li class=\"");
+    put(out, class);
+    put(out, "\"><div class=\"pic\">");
+    if class == icon::IMAGE {
+        put(out, "<img loading=\"lazy\" decoding=\"async\" alt=\"\" src=\"");
+        href(out, row);
+        put(out, "\">");
+    }
+    put(out, "</div>");
+    link(out, row);
+    put(out, "<p class=\"meta\">");
+    if row.kind == Kind::File {
+        put(out, "<span title=\"");
+        exact_size(out, row.size);
+        put(out, "\">");
+        size(out, row.size);
+        put(out, "</span> · ");
+    }
+    time(out, row.modified);
+    put(out, "</p></li>\n");
+}
+
+/// The link of an entry, isolated from the direction of what stands around it.
+fn link(out: &mut Vec<u8>, row: &Row<'_>) {
+    put(out, "<bdi><a href=\"");
     href(out, row);
-    out.extend_from_slice(b"\">");
+    put(out, "\">");
     escape(out, row.name);
     // As Python marks them: a link, whatever it leads to; else a folder.
-    out.extend_from_slice(match (row.is_link, row.kind) {
-        (true, _) => b"@",
-        (false, Kind::Folder) => b"/",
-        (false, _) => b"",
-    });
-    out.extend_from_slice(b"</a></td><td>");
-    if row.kind == Kind::File {
-        out.extend_from_slice(itoa::Buffer::new().format(row.size).as_bytes());
-    }
-    out.extend_from_slice(b"</td><td>");
-    if let Ok(modified) = Timestamp::from_second(row.modified) {
-        let shown = modified.strftime("%Y-%m-%d %H:%M");
-        // Writing to memory does not fail.
-        let _ = write!(out, "<time datetime=\"{modified}\">{shown}</time>");
-    }
-    out.extend_from_slice(b"</td></tr>\n");
-}
-
-/// The rest of the page.
-pub(super) fn end(out: &mut Vec<u8>) {
-    out.extend_from_slice(b"</tbody>\n</table>\n</body>\n</html>\n");
+    put(
+        out,
+        match (row.is_link, row.kind) {
+            (true, _) => "@",
+            (false, Kind::Folder) => "/",
+            (false, _) => "",
+        },
+    );
+    put(out, "</a></bdi>");
 }
 
 /// The link to an entry, relative to its folder; a name that looks like a scheme (`a:b`) is encoded and cannot be one.
 pub(super) fn href(out: &mut Vec<u8>, row: &Row<'_>) {
     for piece in path::encode_as_python(row.name) {
-        out.extend_from_slice(piece.as_bytes());
+        put(out, &piece);
     }
     if row.kind == Kind::Folder {
         out.push(b'/');
     }
 }
 
+/// A time as people read it, and exactly on hover; the page's script makes it local.
+pub(super) fn time(out: &mut Vec<u8>, seconds: i64) {
+    let Ok(time) = Timestamp::from_second(seconds) else { return };
+    let (exact, shown) = (time.strftime("%Y-%m-%d %H:%M:%S UTC"), time.strftime("%-d %b %Y %H:%M"));
+    // Writing to memory does not fail, here and below.
+    let _ = write!(out, "<time datetime=\"{time}\" title=\"{exact}\">{shown}</time>");
+}
+
+/// A length as people read it: `1.2 MB`, in powers of 1000.
+pub(super) fn size(out: &mut Vec<u8>, bytes: u64) {
+    let bytes = u128::from(bytes);
+    let rounded = |divisor: u128| (bytes + divisor / 2) / divisor;
+    let (mut divisor, mut unit) = (1, "B");
+    for next in ["kB", "MB", "GB", "TB", "PB", "EB"] {
+        if rounded(divisor) < 1000 {
+            break;
+        }
+        (divisor, unit) = (divisor * 1000, next);
+    }
+    let tenths = rounded((divisor / 10).max(1));
+    let _ = match divisor {
+        1 => write!(out, "{bytes} B"),
+        _ if tenths < 100 => write!(out, "{}.{} {unit}", tenths / 10, tenths % 10),
+        _ => write!(out, "{} {unit}", rounded(divisor)),
+    };
+}
+
+/// A length to the byte: `1,234,567 bytes`.
+pub(super) fn exact_size(out: &mut Vec<u8>, bytes: u64) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(bytes);
+    for (at, digit) in digits.bytes().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(b',');
+        }
+        out.push(digit);
+    }
+    put(out, if bytes == 1 { " byte" } else { " bytes" });
+}
+
 /// Text for a page. What is no UTF-8 stays as it is, as http.server has it: a tool reads the very name, and a browser shows U+FFFD.
-fn escape(out: &mut Vec<u8>, text: &[u8]) {
+pub(super) fn escape(out: &mut Vec<u8>, text: &[u8]) {
     for chunk in text.utf8_chunks() {
         for byte in chunk.valid().bytes() {
             match byte {
-                b'&' => out.extend_from_slice(b"&amp;"),
-                b'<' => out.extend_from_slice(b"&lt;"),
-                b'>' => out.extend_from_slice(b"&gt;"),
+                b'&' => put(out, "&amp;"),
+                b'<' => put(out, "&lt;"),
+                b'>' => put(out, "&gt;"),
+                // HTML reads a CR as a LF, and an entry is one line.
+                b'\n' => put(out, "&#10;"),
+                b'\r' => put(out, "&#13;"),
                 byte => out.push(byte),
             }
         }
         out.extend_from_slice(chunk.invalid());
+    }
+}
+
+fn put(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn sizes_are_for_people_and_exact() {
+        for (bytes, shown, exact) in [
+            (0, "0 B", "0 bytes"),
+            (1, "1 B", "1 byte"),
+            (999, "999 B", "999 bytes"),
+            (1000, "1.0 kB", "1,000 bytes"),
+            (1234, "1.2 kB", "1,234 bytes"),
+            (9_990, "10 kB", "9,990 bytes"),
+            (99_949, "100 kB", "99,949 bytes"),
+            (999_499, "999 kB", "999,499 bytes"),
+            (999_999, "1.0 MB", "999,999 bytes"),
+            (1_234_567_890, "1.2 GB", "1,234,567,890 bytes"),
+            (u64::MAX, "18 EB", "18,446,744,073,709,551,615 bytes"),
+        ] {
+            assert_eq!(written(|out| size(out, bytes)), shown, "{bytes}");
+            assert_eq!(written(|out| exact_size(out, bytes)), exact);
+        }
+    }
+
+    #[test]
+    fn an_entry_is_one_line_whatever_its_name() {
+        let row = Row { name: b"a\nb\r<&>", kind: Kind::File, is_link: false, size: 1, modified: 0 };
+        for shape in [Shape::List, Shape::Grid] {
+            let text = written(|out| entry(out, &row, shape));
+            assert_eq!(text.find('\n'), Some(text.len() - 1));
+            assert!(text.contains(">a&#10;b&#13;&lt;&amp;&gt;</a>"), "{text}");
+            assert!(text.contains("title=\"1970-01-01 00:00:00 UTC\">1 Jan 1970 00:00</time>"), "{text}");
+        }
     }
 }

@@ -12,31 +12,54 @@ use bytes::Bytes;
 use http::{HeaderValue, header};
 use http_body::Frame;
 
+use self::page::Count;
 use self::rows::Rows;
+use self::view::{Shape, View};
 use super::{Answer, Response};
 use crate::body::{Body, BoxError};
 use crate::compress::LongText;
 use crate::error::Error;
 use crate::handler::files::resolver::Root;
-use crate::request::{Request, Target};
+use crate::look::{self, END, Look};
+use crate::request::Request;
 use crate::rfc::accept;
-use crate::rfc::path::{self, SafePath};
+use crate::rfc::path::SafePath;
+use crate::start_error::StartError;
+use crate::workshop;
 
 mod html;
+mod icon;
 mod json;
-mod rows;
+mod markdown;
+mod page;
+mod preview;
+mod readme;
+pub(crate) mod rows;
 mod sort;
 #[cfg(test)]
 mod tests;
+mod view;
 
 /// How folders are listed.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "cli", derive(clap::Args), group(skip))] // every module has an `Options`
-pub struct Options {}
+pub struct Options {
+    /// What our pages look like.
+    #[cfg_attr(feature = "cli", command(flatten))]
+    pub look: look::Options,
+
+    /// Do not send folders as archives (`?archive=zip|tar|tar.zst`)
+    #[cfg_attr(feature = "cli", arg(long, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_value = "false", default_missing_value = "true"))]
+    pub no_archive: bool,
+}
 
 /// Lists folders.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Listing {}
+#[derive(Clone, Debug)]
+pub(crate) struct Listing {
+    look: Arc<Look>,
+    pub(crate) archives: bool,
+}
 
 /// A folder to list.
 pub(crate) struct Folder {
@@ -50,36 +73,56 @@ pub(crate) struct Folder {
 }
 
 /// A listing that can no longer fail for a reason of configuration.
-pub(crate) fn open(Options {}: Options) -> Listing {
-    Listing {}
+///
+/// # Errors
+/// A theme that is none.
+pub(crate) fn open(options: &Options) -> Result<Listing, StartError> {
+    Ok(Listing { look: Arc::new(Look::open(&options.look)?), archives: !options.no_archive })
 }
 
 impl Listing {
     /// Answers a GET or HEAD of `folder`.
-    pub(crate) async fn answer(self, request: Request, folder: Folder) -> Answer {
+    pub(crate) async fn answer(&self, request: Request, folder: Folder) -> Answer {
         let format = match accept::prefer(&request.headers, &["text/html", "application/json"]) {
             Some(1) => Format::Json,
             _ => Format::Html,
         };
-        let rows = tokio::task::spawn_blocking(move || {
-            let mut rows = rows::gather(&folder)?;
-            sort::by_name(&mut rows);
-            Ok::<_, Error>(rows)
+        let (view, _) = View::parse(request.target.query());
+        let (folder, mut rows) = gather(folder).await?;
+        let gathered = workshop::run(move || {
+            sort::sort(&mut rows, view);
+            let readme = match format {
+                Format::Html => readme::section(&folder, &rows),
+                Format::Json => None,
+            };
+            (rows, readme)
         });
-        let rows = rows.await.map_err(Error::internal)??;
-        let mut pieces = Pieces { rows, title: title(&request.target), format, next: Next::Start };
+        let (rows, readme) = gathered.await.map_err(Error::internal)?;
+        let mut response = Response::new(Body::Empty);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+        headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        let head = match format {
+            Format::Json => String::new(),
+            Format::Html => {
+                self.look.apply(headers);
+                let count = Count::of(&rows);
+                let (look, target) = (&self.look, &request.target);
+                page::start(&page::Head { look, target, view, count, archives: self.archives })
+            }
+        };
+        let readme = readme.map(maud::PreEscaped::into_string).unwrap_or_default();
+        let foot = format!("{readme}</main>{}{END}\n", page::foot().into_string());
+        let mut pieces = Pieces { rows, head, foot, format, shape: view.shape, next: Next::Start };
         let first = pieces.render();
-        let mut response = match pieces.next {
+        *response.body_mut() = match pieces.next {
             // What fits one piece has a length, which clients of HTTP/1.0 like.
-            Next::End => Response::new(Body::from(first)),
-            _ => Response::new(Body::stream(Page { first: Some(first), pieces })),
+            Next::End => Body::from(first),
+            _ => Body::stream(Page { first: Some(first), pieces }),
         };
         if response.body().len().is_none() {
             response.extensions_mut().insert(LongText);
         }
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
-        headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
         Ok(response)
     }
 }
@@ -102,8 +145,11 @@ impl Format {
 /// Rows on their way to text.
 struct Pieces {
     rows: Rows,
-    title: Vec<u8>,
+    /// What stands before the entries of a page, and behind them.
+    head: String,
+    foot: String,
     format: Format,
+    shape: Shape,
     next: Next,
 }
 
@@ -124,7 +170,7 @@ impl Pieces {
             Next::Row(at) => at,
             Next::Start => {
                 match self.format {
-                    Format::Html => html::start(&mut out, &self.title),
+                    Format::Html => out.append(&mut std::mem::take(&mut self.head).into_bytes()),
                     Format::Json => json::start(&mut out),
                 }
                 0
@@ -133,14 +179,22 @@ impl Pieces {
         while out.len() < PIECE {
             let Some(row) = self.rows.row(at) else {
                 match self.format {
-                    Format::Html => html::end(&mut out),
+                    Format::Html => {
+                        out.extend_from_slice(page::end(self.shape, at > AT_ONCE).as_bytes());
+                        out.append(&mut std::mem::take(&mut self.foot).into_bytes());
+                    }
                     Format::Json => json::end(&mut out),
                 }
                 self.next = Next::End;
                 return out;
             };
             match self.format {
-                Format::Html => html::row(&mut out, &row),
+                Format::Html => {
+                    if at == AT_ONCE {
+                        out.extend_from_slice(page::rest(self.shape).as_bytes());
+                    }
+                    html::entry(&mut out, &row, self.shape);
+                }
                 Format::Json => json::row(&mut out, &row, at == 0),
             }
             at += 1;
@@ -169,12 +223,28 @@ impl http_body::Body for Page {
     }
 }
 
-/// The target as sent, for people, as http.server shows it: decoded, its leading slashes one.
-fn title(target: &Target) -> Vec<u8> {
-    let shown = path::shown(target.as_bytes());
-    let start = shown.iter().position(|byte| *byte != b'/').unwrap_or(shown.len());
-    [b"/", shown.get(start..).unwrap_or_default()].concat()
+/// Reads a folder some entries at a time: a small one does not wait for somebody else's large one, and nothing is read on for
+/// a client that has left.
+async fn gather(mut folder: Folder) -> Result<(Folder, Rows), Error> {
+    let mut reading = rows::Reading::open(&folder)?;
+    loop {
+        let step = workshop::run(move || {
+            let ended = reading.read(&folder, SLICE);
+            (folder, reading, ended)
+        });
+        let ended;
+        (folder, reading, ended) = step.await.map_err(Error::internal)?;
+        if ended? {
+            return Ok((folder, reading.finish()));
+        }
+    }
 }
+
+/// How many entries are read in one go.
+const SLICE: usize = 2000;
 
 /// How much is rendered at once, in bytes.
 const PIECE: usize = 64 * 1024;
+
+/// How many entries a browser that runs the page's script gets as elements at once; the others it builds as one scrolls.
+const AT_ONCE: usize = 1000;

@@ -1,6 +1,6 @@
 //! The entries of a folder, gathered into one buffer.
 
-use rustix::fs::{AtFlags, Dir, FileType, Stat, statat};
+use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Stat, statat};
 use rustix::io::Errno;
 
 use super::Folder;
@@ -9,28 +9,28 @@ use crate::handler::files::resolver::Refusal;
 
 /// The entries of a folder: about 30 bytes each beside the name.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     names: Vec<u8>,
     rows: Vec<Packed>,
 }
 
 /// One entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Row<'a> {
+pub(crate) struct Row<'a> {
     /// Its name as it is, not always UTF-8.
-    pub(super) name: &'a [u8],
+    pub(crate) name: &'a [u8],
     /// What it is, or what the link leads to.
-    pub(super) kind: Kind,
-    pub(super) is_link: bool,
+    pub(crate) kind: Kind,
+    pub(crate) is_link: bool,
     /// Length in bytes, of a file.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// Seconds since 1970 of the last change of its content.
-    pub(super) modified: i64,
+    pub(crate) modified: i64,
 }
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     File,
     Folder,
     /// A FIFO, a socket, a device, or a link to nothing: listed as http.server does, and not served.
@@ -47,50 +47,95 @@ struct Packed {
     modified: i64,
 }
 
-/// Reads a folder, in no order.
+/// A folder that is being read, in no order, some entries at a time.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    entries: Dir,
+    rows: Rows,
+}
+
+/// Reads a folder at once.
 ///
 /// # Errors
 /// 404 for a folder that may not be read.
-pub(super) fn gather(folder: &Folder) -> Result<Rows, Error> {
-    let refused = |error: Errno| match error {
-        // Open for searching alone.
-        Errno::BADF => Error::from(Refusal::Unreadable),
-        error => Error::from(Refusal::from(error)),
-    };
-    let entries = Dir::read_from(&folder.folder).map_err(refused)?;
-    let mut rows = Rows::default();
-    for entry in entries {
-        let entry = entry.map_err(refused)?;
-        let name = entry.file_name().to_bytes();
-        if matches!(name, b"." | b"..") || name.starts_with(b".") && !folder.hidden {
-            continue;
-        }
-        // An entry that is gone by now is none.
-        let Ok(stat) = statat(&folder.folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-            rows.push(name, &stat, false);
-            continue;
-        }
-        let Some(path) = folder.path.join(name) else { continue };
-        match folder.root.look_behind(&path) {
-            Ok(target) => rows.push(name, &target, true),
-            Err(Refusal::Link) => {} // not followed, so not shown
-            Err(_) => rows.push(name, &stat, true),
-        }
+pub(crate) fn gather(folder: &Folder) -> Result<Rows, Error> {
+    let mut reading = Reading::open(folder)?;
+    reading.read(folder, usize::MAX)?;
+    Ok(reading.finish())
+}
+
+impl Reading {
+    /// Begins to read a folder.
+    ///
+    /// # Errors
+    /// 404 for a folder that may not be read.
+    pub(crate) fn open(folder: &Folder) -> Result<Self, Error> {
+        let entries = Dir::read_from(&folder.folder).map_err(refused)?;
+        Ok(Self { entries, rows: Rows::default() })
     }
-    rows.rows.shrink_to_fit();
-    rows.names.shrink_to_fit();
-    Ok(rows)
+
+    /// Reads on, at most `most` entries; `true` at the end.
+    ///
+    /// # Errors
+    /// 404 for a folder that may not be read.
+    pub(crate) fn read(&mut self, folder: &Folder, most: usize) -> Result<bool, Error> {
+        for _ in 0..most {
+            let Some(entry) = self.entries.next() else { return Ok(true) };
+            self.rows.add(folder, &entry.map_err(refused)?);
+        }
+        Ok(false)
+    }
+
+    /// What was read.
+    pub(crate) fn finish(self) -> Rows {
+        let mut rows = self.rows;
+        rows.rows.shrink_to_fit();
+        rows.names.shrink_to_fit();
+        rows
+    }
+}
+
+fn refused(error: Errno) -> Error {
+    match error {
+        // Open for searching alone.
+        Errno::BADF => Refusal::Unreadable.into(),
+        error => Refusal::from(error).into(),
+    }
 }
 
 impl Rows {
+    /// Takes an entry, if it is one to be shown.
+    fn add(&mut self, folder: &Folder, entry: &DirEntry) {
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") || name.starts_with(b".") && !folder.hidden {
+            return;
+        }
+        // An entry that is gone by now is none.
+        let Ok(stat) = statat(&folder.folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else { return };
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+            self.push(name, &stat, false);
+            return;
+        }
+        let Some(path) = folder.path.join(name) else { return };
+        match folder.root.look_behind(&path) {
+            Ok(target) => self.push(name, &target, true),
+            Err(Refusal::Link) => {} // not followed, so not shown
+            Err(_) => self.push(name, &stat, true),
+        }
+    }
+
     /// The entry with this number.
-    pub(super) fn row(&self, number: usize) -> Option<Row<'_>> {
+    pub(crate) fn row(&self, number: usize) -> Option<Row<'_>> {
         self.rows.get(number).map(|row| unpack(&self.names, row))
     }
 
+    /// All entries.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().map(|row| unpack(&self.names, row))
+    }
+
     /// Sorts the entries; equal ones may change places.
-    pub(super) fn sort_by(&mut self, compare: impl Fn(&Row<'_>, &Row<'_>) -> std::cmp::Ordering) {
+    pub(crate) fn sort_by(&mut self, compare: impl Fn(&Row<'_>, &Row<'_>) -> std::cmp::Ordering) {
         let names = &self.names;
         self.rows.sort_unstable_by(|a, b| compare(&unpack(names, a), &unpack(names, b)));
     }

@@ -1,12 +1,27 @@
-//! The order of a listing: by name without regard to case, as Python's `list.sort(key=lambda a: a.lower())`.
+//! The order of a listing: by name without regard to case, as Python's `list.sort(key=lambda a: a.lower())`, unless asked
+//! for another. What has no size (a folder) is smaller than what has one; what is equal stands by name.
 
 use std::cmp::Ordering;
 
-use super::rows::Rows;
+use super::rows::{Kind, Row, Rows};
+use super::view::{self, Key, View};
 
-/// Sorts by name; names that differ in case alone stand in the order of their bytes.
-pub(super) fn by_name(rows: &mut Rows) {
-    rows.sort_by(|a, b| compare(a.name, b.name));
+/// Sorts as `view` says.
+pub(super) fn sort(rows: &mut Rows, view: View) {
+    let size = |row: &Row<'_>| (row.kind == Kind::File).then_some(row.size);
+    rows.sort_by(|a, b| {
+        let by_name = || compare(a.name, b.name);
+        let ascending = match view.key {
+            Key::Name => by_name(),
+            Key::Size => size(a).cmp(&size(b)),
+            Key::Time => a.modified.cmp(&b.modified),
+        };
+        match view.order {
+            view::Order::Ascending => ascending,
+            view::Order::Descending => ascending.reverse(),
+        }
+        .then_with(by_name)
+    });
 }
 
 fn compare(a: &[u8], b: &[u8]) -> Ordering {

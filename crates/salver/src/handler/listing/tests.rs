@@ -14,7 +14,16 @@ use crate::handler::files::{Files, Options as FileOptions};
 use crate::request::{Local, Peer, Target};
 
 async fn list(folder: &Path, path: &'static str, accept: &'static str) -> (HeaderMap, Vec<u8>) {
-    let files = Files::open(folder, FileOptions::default()).unwrap();
+    list_with(folder, path, accept, FileOptions::default()).await
+}
+
+async fn list_with(
+    folder: &Path,
+    path: &'static str,
+    accept: &'static str,
+    options: FileOptions,
+) -> (HeaderMap, Vec<u8>) {
+    let files = Files::open(folder, options).unwrap();
     let target = Target::new(Bytes::from(path));
     let rest = SafePath::parse(target.path()).unwrap();
     let peer =
@@ -26,10 +35,11 @@ async fn list(folder: &Path, path: &'static str, accept: &'static str) -> (Heade
     (head.headers, body.collect().await.unwrap().to_bytes().to_vec())
 }
 
-/// The `href` and the text of every link.
+/// The `href` and the text of every link to an entry.
 fn links(page: &str) -> Vec<(&str, &str)> {
     let links = page.split("<a href=\"").skip(1);
-    links.map(|link| link.split_once("</a>").unwrap().0.split_once("\">").unwrap()).collect()
+    let links = links.map(|link| link.split_once("</a>").unwrap().0.split_once("\">").unwrap());
+    links.filter(|(href, _)| !href.starts_with(['?', '/', '#', '.'])).collect()
 }
 
 fn folder() -> tempfile::TempDir {
@@ -73,12 +83,127 @@ async fn each_entry_is_one_link_whose_text_is_its_name() {
 async fn the_title_is_the_path_as_asked_for() {
     let temp = folder();
     std::fs::create_dir(temp.path().join("<b>")).unwrap();
-    let (_, page) = list(temp.path(), "///sub%20dir/../%3Cb%3E/?query", "text/html").await;
-    let page = String::from_utf8(page).unwrap();
-    for element in ["title", "h1"] {
-        let want = format!("<{element}>Directory listing for /sub dir/../&lt;b&gt;/?query</{element}>");
-        assert!(page.contains(&want), "{page}");
+    for (path, want) in [
+        ("///sub%20dir/../%3Cb%3E/?query", "/sub dir/../&lt;b&gt;/?query"),
+        ("/?sort=size&order=desc&view=grid", "/"),
+        ("/?sort=size&x", "/?sort=size&amp;x"),
+    ] {
+        let (_, page) = list(temp.path(), path, "text/html").await;
+        let page = String::from_utf8_lossy(&page);
+        assert!(page.contains(&format!("<title>Directory listing for {want}</title>")), "{page}");
+        assert!(page.contains(&format!("<h1 class=\"sr\">Directory listing for {want}</h1>")), "{page}");
     }
+    let look = look::Options { title: Some("A & B".into()), theme: None };
+    let options = FileOptions { listing: Options { look, no_archive: false }, ..FileOptions::default() };
+    let (_, page) = list_with(temp.path(), "/", "text/html", options).await;
+    let page = String::from_utf8_lossy(&page).into_owned();
+    assert!(page.contains("<title>A &amp; B: /</title>") && page.contains(">A &amp; B</span>"), "{page}");
+}
+
+#[tokio::test]
+async fn entries_stand_as_the_query_says() {
+    let temp = tempfile::tempdir().unwrap();
+    std::fs::create_dir(temp.path().join("folder")).unwrap();
+    for (name, size, age) in [("a", 3, 1), ("B", 1, 3), ("c", 2, 2), ("d", 2, 2)] {
+        let file = std::fs::File::create(temp.path().join(name)).unwrap();
+        file.set_len(size).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(age)).unwrap();
+    }
+    for (query, want) in [
+        ("/", "a B c d folder/"),
+        ("/?sort=name&order=desc", "folder/ d c B a"),
+        ("/?sort=size", "folder/ B c d a"),
+        ("/?sort=size&order=desc", "a c d B folder/"),
+        ("/?sort=time", "a c d B folder/"),
+        ("/?sort=time&order=desc&view=grid", "folder/ B c d a"),
+        ("/?sort=nothing", "a B c d folder/"),
+    ] {
+        let page = String::from_utf8(list(temp.path(), query, "text/html").await.1).unwrap();
+        let names: Vec<_> = links(&page).into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names.join(" "), want, "{query}");
+        assert_eq!(page.contains("<table"), !query.contains("grid"), "{query}");
+    }
+    let page = String::from_utf8(list(temp.path(), "/?sort=size&order=desc", "text/html").await.1).unwrap();
+    let header =
+        "<th scope=\"col\" aria-sort=\"descending\"><a href=\"?sort=size&amp;order=asc\">Size</a></th>";
+    assert!(page.contains(header) && page.matches("<th scope=\"col\" aria-sort").count() == 1, "{page}");
+}
+
+#[tokio::test]
+async fn a_page_asks_for_nothing_and_is_small() {
+    let temp = folder();
+    for query in ["/", "/?view=grid"] {
+        let (headers, page) = list(temp.path(), query, "text/html").await;
+        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"));
+        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        let page = String::from_utf8_lossy(&page);
+        assert!(
+            !page.contains("://")
+                || page.matches("://").count() == page.matches("http://www.w3.org/2000/svg").count()
+        );
+        let before = page.find("<bdi><a").unwrap();
+        assert!(before <= 40 * 1024, "{before} bytes before the entries");
+        for coding in [crate::rfc::accept::Coding::Gzip, crate::rfc::accept::Coding::Brotli] {
+            let packed = crate::compress::encode_all(page[..before].as_bytes(), coding).unwrap().len();
+            assert!(packed <= 12 * 1024, "{packed} bytes compressed");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_readme_is_shown_and_does_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(temp.path().join(name), text).unwrap();
+    let page = || async { String::from_utf8(list(temp.path(), "/", "text/html").await.1).unwrap() };
+    assert!(!page().await.contains("<section"));
+    write("README.txt", "a < b");
+    assert!(page().await.contains("<h2 id=\"readme\">README.txt</h2><pre class=\"plain\">a &lt; b</pre>"));
+    write("readme.rst", "Title\n=====");
+    assert!(page().await.contains("<pre class=\"plain\">Title\n=====</pre>"));
+    write("ReadMe.md", "# Hi\n<script>alert(1)</script>\n\n[x](javascript:y)");
+    let shown = page().await;
+    assert!(
+        shown.contains("<div class=\"md\"><h3 id=\"doc-hi\">Hi</h3>\n<p>x</p>\n</div></section></main>"),
+        "{shown}"
+    );
+    std::fs::remove_file(temp.path().join("ReadMe.md")).unwrap();
+    symlink("/etc/hostname", temp.path().join("README.md")).unwrap();
+    assert!(page().await.contains("<h2 id=\"readme\">readme.rst</h2>"), "a link that leads out is no README");
+}
+
+#[tokio::test]
+async fn a_file_is_shown_by_what_it_is() {
+    let temp = tempfile::tempdir().unwrap();
+    for (name, content, want) in [
+        ("a.png", &b"\x89PNG\0"[..], "<img src=\"./a.png\" alt=\"a.png\">"),
+        (
+            "a.mp3",
+            b"\0",
+            "<audio src=\"./a.mp3\" controls preload=\"metadata\" aria-label=\"a.mp3\"></audio>",
+        ),
+        ("a.webm", b"\0", "<video src=\"./a.webm\" controls"),
+        ("a.pdf", b"%PDF\0", "<iframe src=\"./a.pdf\" title=\"a.pdf\"></iframe>"),
+        ("a.html", b"<script>\nx", "1\n2</pre><pre><code>&lt;script&gt;\nx</code></pre>"),
+        ("a.md", b"# A", "<div class=\"md\"><h2 id=\"doc-a\">A</h2>"),
+        ("Makefile", b"all:", "<code>all:</code>"),
+        ("a:b", b"\0", "There is no preview"),
+        ("a.zip", b"PK", "There is no preview"),
+    ] {
+        std::fs::write(temp.path().join(name), content).unwrap();
+        let path: &'static str = format!("/{name}?view").leak();
+        let (headers, page) = list(temp.path(), path, "*/*").await;
+        let page = String::from_utf8(page).unwrap();
+        assert!(page.contains(want), "{name}: {page}");
+        assert!(page.contains(&format!(" href=\"./{}\" download>", name.replace(':', "%3A"))), "{page}");
+        assert!(headers.contains_key(header::CONTENT_SECURITY_POLICY));
+        let path: &'static str = format!("/{name}?view=other").leak();
+        assert_eq!(list(temp.path(), path, "*/*").await.1, content, "the file itself is untouched");
+    }
+    std::fs::write(temp.path().join("long.txt"), "ä".repeat(600_000)).unwrap();
+    let (_, page) = list(temp.path(), "/long.txt?view", "*/*").await;
+    let page = String::from_utf8(page).unwrap();
+    assert!(page.contains("here is its first MiB") && !page.contains('\u{FFFD}'));
 }
 
 #[tokio::test]
@@ -111,6 +236,12 @@ async fn a_large_folder_comes_in_pieces_and_whole() {
     let page = String::from_utf8(page).unwrap();
     assert!(page.len() > 4 * PIECE);
     assert!(links(&page).iter().map(|(href, _)| *href).eq(names.iter()));
+    assert_eq!(
+        page.matches("<noscript class=\"rest\">").count(),
+        1,
+        "what comes later is text to the page's script"
+    );
+    assert!(page.contains("file-000999.txt</a></bdi>") && page.ends_with(&format!("{END}\n")));
     let (_, json) = list(temp.path(), "/", "application/json").await;
     assert_eq!(serde_json::from_slice::<Vec<serde_json::Value>>(&json).unwrap().len(), ENTRIES);
 }

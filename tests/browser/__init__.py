@@ -1,0 +1,1 @@
+"""The listing page in a real browser."""

@@ -1,0 +1,5 @@
+"""Runs the suite."""
+
+from tests import support
+
+support.main("tests.browser", ["test_page"])
