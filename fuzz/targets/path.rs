@@ -2,10 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use salver::Target;
 use salver::rfc::path::{SafePath, redirect_location};
 
 fuzz_target!(|raw: &[u8]| {
-    let location = redirect_location(raw, Some(raw));
+    let location = redirect_location(&Target::new(raw.to_vec().into()));
     assert!(location.as_bytes().starts_with(b"/") && !location.as_bytes().starts_with(b"//"));
     assert!(location.as_bytes().iter().all(|byte| byte.is_ascii_graphic() && *byte != b'\\'));
 
