@@ -2,7 +2,7 @@
 //!
 //! A request is answered in the event loop: what is small comes from a cache that is checked against the file system, what
 //! is large leaves by `sendfile`. Only folders are listed, and small files compressed for the first time, elsewhere.
-//! Refused: whatever the [resolver](resolver) does not open, hidden names, and methods that change something.
+//! Refused: whatever the resolver does not open, hidden names, and methods that change something.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -29,6 +29,7 @@ mod plan;
 pub(crate) mod resolver;
 mod respond;
 mod stored;
+#[cfg(all(feature = "compress", feature = "listing"))]
 #[cfg(test)]
 mod tests;
 mod variant;

@@ -113,6 +113,7 @@ impl Root {
     ///
     /// # Errors
     /// See [`Refusal`].
+    #[cfg_attr(not(feature = "listing"), expect(dead_code))]
     pub(crate) fn look_behind(&self, path: &SafePath) -> Result<Stat, Refusal> {
         let opened = self.open_as(relative(path), OFlags::PATH | OFlags::CLOEXEC)?;
         Ok(fstat(opened)?)

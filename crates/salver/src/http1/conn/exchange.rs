@@ -35,7 +35,8 @@ impl Wire<'_> {
             body,
             peer: self.peer.clone(),
         };
-        let fault = upload.incoming.clone();
+        let incoming = upload.incoming.clone();
+        let fault = || incoming.and_then(|incoming| incoming.fault());
         let answer = answer::answer(&shared.site, request, head.line, fault);
         let answered = match self.drive(&mut upload, answer).await {
             Ok(answered) => answered,
