@@ -33,7 +33,7 @@ pub struct Options {
     #[arg(long, value_name = "TARGET", hide = true)]
     pub target: Option<OsString>,
 
-    /// Listen here; may be repeated: ADDR, ADDR:PORT, [V6]:PORT, unix:PATH or fd://N [default: all interfaces]
+    /// Listen here; may be repeated: ADDR, ADDR:PORT, `[V6]:PORT`, unix:PATH or fd://N [default: all interfaces]
     #[arg(short, long, value_name = "ADDR")]
     pub bind: Vec<Address>,
 

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)] // an example may
 
 use salver::listen::{Address, Listeners};
-use salver::{Handler, Reply, Request, Response, SafePath, Server, Site};
+use salver::{Handler, Reply, Request, Response, Running, SafePath, Server, Site, StartError};
 
 struct Hello;
 
@@ -14,10 +14,13 @@ impl Handler for Hello {
     }
 }
 
-fn main() -> Result<(), salver::StartError> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".into());
+pub(crate) fn start(address: &str) -> Result<Running, StartError> {
     let listeners = Listeners::open(&[address.parse::<Address>()?], 1)?;
-    let running = Server::new(Site::new().mount("/", Hello)?).start(listeners)?;
+    Server::new(Site::new().mount("/", Hello)?).start(listeners)
+}
+
+fn main() -> Result<(), StartError> {
+    let running = start(&std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".into()))?;
     for local in running.locals() {
         println!("Serving {local}");
     }

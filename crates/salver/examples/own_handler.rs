@@ -6,7 +6,7 @@
 use http::{HeaderValue, header};
 use http_body_util::BodyExt as _;
 use salver::listen::{Address, Listeners};
-use salver::{Error, Methods, Reply, Request, Response, SafePath, Server, Site};
+use salver::{Error, Methods, Reply, Request, Response, Running, SafePath, Server, Site, StartError};
 
 /// Answers GET with a greeting and POST with what it was sent; everything else is 501 by itself.
 struct Echo;
@@ -35,13 +35,16 @@ fn text(body: impl Into<salver::Body>) -> Response {
     response
 }
 
-fn main() -> Result<(), salver::StartError> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".into());
+pub(crate) fn start(address: &str) -> Result<Running, StartError> {
     let site = Site::new().mount("/echo", Echo)?;
     let listeners = Listeners::open(&[address.parse::<Address>()?], 1)?;
-    let running = Server::new(site).start(listeners)?;
+    Server::new(site).start(listeners)
+}
+
+fn main() -> Result<(), StartError> {
+    let running = start(&std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".into()))?;
     for local in running.locals() {
-        println!("Serving {local}");
+        println!("Serving {local}echo/");
     }
     running.wait();
     Ok(())

@@ -14,20 +14,20 @@ use crate::finish::{compress, page};
 use crate::guard::Permit;
 use crate::handler::gateway::InternalRedirect;
 use crate::handler::{Answer, Handler, Response};
+use crate::http1::Fault;
 use crate::http1::head::Malformed;
-use crate::http1::incoming::Incoming;
 use crate::request::{Peer, Request};
 use crate::rfc::accept::Codings;
 use crate::rfc::path::SafePath;
 use crate::site::Site;
 
 /// A finished response, and what lasts until it has been sent.
-pub(crate) struct Answered<'s> {
+pub(crate) struct Answered {
     pub(crate) response: Response,
     /// For the access log, once the response is over.
     pub(crate) seen: Seen,
     /// The request's place among those under way.
-    pub(crate) permit: Option<Permit<'s>>,
+    pub(crate) permit: Option<Permit>,
 }
 
 /// What the later steps need of a request that its handler has consumed.
@@ -36,14 +36,14 @@ pub(crate) struct Asked {
     codings: Codings,
 }
 
-/// One request, from parsed head to finished response. `line` is its request line, and `body` the connection's end of its
-/// content: a fault there is the request's, whatever the handler made of it.
-pub(crate) async fn answer<'s>(
-    site: &'s Site,
+/// One request, from parsed head to finished response. `line` is its request line; `settled` comes when what the handler left
+/// of its content is read or given up, and says what was wrong with it: that is the request's fault, whatever the handler made of it.
+pub(crate) async fn answer(
+    site: &Site,
     mut request: Request,
     line: Bytes,
-    body: Option<Incoming>,
-) -> Answered<'s> {
+    settled: impl Future<Output = Option<Fault>>,
+) -> Answered {
     site.guard.forwarded(&mut request);
     let mut seen = site.log.seen(&request, line);
     let asked = Asked::of(&request);
@@ -54,10 +54,7 @@ pub(crate) async fn answer<'s>(
         }
         Err(error) => (None, Err(error)),
     };
-    if let Some(body) = &body {
-        body.settled().await;
-    }
-    let reply = match body.and_then(|body| body.fault()) {
+    let reply = match settled.await {
         Some(fault) => Err(fault.into()),
         None => reply,
     };
@@ -66,7 +63,7 @@ pub(crate) async fn answer<'s>(
 }
 
 /// The answer to a head that is none: no handler sees it.
-pub(crate) fn refuse<'s>(site: &'s Site, peer: &Peer, malformed: Malformed) -> Answered<'s> {
+pub(crate) fn refuse(site: &Site, peer: &Peer, malformed: Malformed) -> Answered {
     let Malformed { status, message, line } = malformed;
     let mut seen = site.log.seen_malformed(peer, line);
     let reply = Err(Error::new(status, message));

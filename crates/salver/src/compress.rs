@@ -16,8 +16,8 @@ use crate::body::{Body, BoxError, FILE_PIECE, FileRange};
 use crate::rfc::accept::Coding;
 use crate::workshop::{self, Made};
 
-/// Content shorter than this is sent as it is, in bytes: the header costs what the coding saves.
-pub(crate) const WORTH_IT: u64 = 1024;
+/// Content shorter than this is sent as it is, in bytes: the header costs what the coding saves. `None`: all content is.
+pub(crate) const WORTH_IT: Option<u64> = Some(1024);
 
 /// Put among a response's extensions: its content is text of unknown length that is there as fast as it can be sent.
 #[derive(Clone, Copy, Debug)]

@@ -50,6 +50,10 @@ impl Error {
     }
 
     /// 404, in http.server's words.
+    ///
+    /// ```
+    /// assert_eq!(salver::Error::not_found().to_string(), "404: File not found");
+    /// ```
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "File not found")
     }

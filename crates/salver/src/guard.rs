@@ -1,6 +1,7 @@
 //! What keeps a request from its handler: limits of the whole server. And whom to believe about who the client is.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::header::RETRY_AFTER;
@@ -34,16 +35,16 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
     options: Options,
-    under_way: AtomicUsize,
+    under_way: Arc<AtomicUsize>,
 }
 
 /// A place among the requests under way; given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Permit<'g>(&'g Guard);
+pub(crate) struct Permit(Arc<AtomicUsize>);
 
 impl Guard {
     pub(crate) fn open(options: Options) -> Self {
-        Self { options, under_way: AtomicUsize::new(0) }
+        Self { options, under_way: Arc::default() }
     }
 
     /// The largest body, in bytes.
@@ -66,13 +67,13 @@ impl Guard {
     }
 
     /// Lets a request pass, or says why not.
-    pub(crate) fn check(&self, request: &Request) -> Result<Option<Permit<'_>>, Error> {
+    pub(crate) fn check(&self, request: &Request) -> Result<Option<Permit>, Error> {
         if request.body.len().is_some_and(|length| length > self.limit_body()) {
             let message = "The request body is larger than this server takes";
             return Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, message));
         }
         let Some(most) = self.options.limit_concurrency else { return Ok(None) };
-        let permit = Permit(self);
+        let permit = Permit(Arc::clone(&self.under_way));
         if self.under_way.fetch_add(1, Ordering::Relaxed) >= most {
             return Err(Error::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -84,9 +85,9 @@ impl Guard {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -14,6 +14,13 @@ use crate::body::Body;
 use crate::rfc::forwarded::Scheme;
 
 /// One request: a checked head and a body that is read when asked for.
+///
+/// ```
+/// use salver::{Body, Request};
+///
+/// let upload = Request { method: http::Method::PUT, body: Body::from("content"), ..Request::get("/file") };
+/// assert_eq!(upload.body.len(), Some(7));
+/// ```
 #[derive(Debug)]
 pub struct Request {
     /// The method, also one we do not know (RFC 9110 §9).
@@ -63,7 +70,7 @@ pub struct Peer {
 pub enum Local {
     /// A TCP address.
     Tcp(SocketAddr),
-    /// A Unix socket and its path.
+    /// A Unix socket and its path, which is empty for what has no address.
     Unix(std::path::PathBuf),
 }
 

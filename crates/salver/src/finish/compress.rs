@@ -38,10 +38,10 @@ pub(crate) fn apply(codings: &Codings, response: &mut Response) {
 
 fn pays(response: &Response) -> bool {
     let headers = response.headers();
-    let is_long = match response.body().len() {
-        Some(length) => length >= compress::WORTH_IT,
+    let is_long = compress::WORTH_IT.is_some_and(|least| match response.body().len() {
+        Some(length) => length >= least,
         None => response.extensions().get::<LongText>().is_some(),
-    };
+    });
     let no_transform = headers.get_all(CACHE_CONTROL).iter().any(|value| {
         let mut directives = value.as_bytes().split(|byte| *byte == b',');
         directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
@@ -65,6 +65,7 @@ fn vary(headers: &mut HeaderMap) {
     }
 }
 
+#[cfg(feature = "compress")]
 #[cfg(test)]
 mod tests {
     use http::HeaderName;

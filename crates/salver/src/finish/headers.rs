@@ -7,6 +7,14 @@ use crate::handler::Response;
 use crate::start_error::StartError;
 
 /// Headers to add to responses.
+///
+/// ```
+/// use salver::finish::headers::Options;
+///
+/// let options = Options { header: ["Cache-Control", "max-age=60"].map(String::from).into() };
+/// let site = salver::Site::new().headers(&options)?;
+/// # Ok::<(), salver::StartError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "cli", derive(clap::Args), group(skip))] // every module has an `Options`
 pub struct Options {

@@ -13,7 +13,8 @@ use crate::rfc::path::SafePath;
 /// and the server leaves the content out. Whatever implements `Methods` is a [`Handler`].
 ///
 /// ```
-/// use salver::{Methods, Reply, Request, Response, SafePath};
+/// use http_body_util::BodyExt as _;
+/// use salver::{Error, Methods, Reply, Request, Response, SafePath, Site};
 ///
 /// struct Greeting;
 ///
@@ -21,7 +22,18 @@ use crate::rfc::path::SafePath;
 ///     fn get(&self, _request: Request, _rest: SafePath) -> Reply<'_> {
 ///         Reply::ready(Ok(Response::new("hello\n".into())))
 ///     }
+///
+///     fn post(&self, request: Request, _rest: SafePath) -> Reply<'_> {
+///         Reply::later(async move {
+///             // Reading fails as the request does: 408 if it comes too slowly, 413 if it is too large.
+///             let body = request.body.collect().await.map_err(Error::internal)?;
+///             Ok(Response::new(body.to_bytes().into()))
+///         })
+///     }
 /// }
+///
+/// let site = Site::new().mount("/greeting", Greeting)?;
+/// # Ok::<(), salver::StartError>(())
 /// ```
 pub trait Methods: Send + Sync + 'static {
     /// Answers GET.

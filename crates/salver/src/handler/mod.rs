@@ -12,10 +12,12 @@ use crate::error::Error;
 use crate::request::Request;
 use crate::rfc::path::SafePath;
 
+#[cfg(feature = "listing")]
 mod archive;
 pub mod cgi;
 pub mod files;
 pub mod gateway;
+#[cfg_attr(not(feature = "listing"), path = "no_listing.rs")]
 pub mod listing;
 mod methods;
 pub mod redirect;
@@ -51,6 +53,16 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// An answer that is there, or one that comes: the first costs no allocation.
+///
+/// ```
+/// use salver::{Error, Reply, Response};
+///
+/// let there = Reply::ready(Err(Error::not_found()));
+/// let comes = Reply::later(async {
+///     // Whatever takes its time: a database, the request's body.
+///     Ok(Response::new("done".into()))
+/// });
+/// ```
 pub enum Reply<'a> {
     /// The answer is there.
     Ready(Option<Answer>),
@@ -67,6 +79,15 @@ impl<'a> Reply<'a> {
     /// An answer that comes.
     pub fn later(answer: impl Future<Output = Answer> + Send + 'a) -> Self {
         Self::Later(Box::pin(answer))
+    }
+}
+
+impl std::fmt::Debug for Reply<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ready(answer) => f.debug_tuple("Ready").field(answer).finish(),
+            Self::Later(_) => f.write_str("Later"),
+        }
     }
 }
 

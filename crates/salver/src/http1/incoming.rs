@@ -82,8 +82,9 @@ impl Incoming {
         lock(&self.0).reader == Reader::Pipeline
     }
 
-    /// Waits until a body that the handler left has come to its end or been given up; at once if somebody still reads it.
-    pub(crate) async fn settled(&self) {
+    /// Waits until a body that the handler left has come to its end or been given up (at once if somebody still reads it), and
+    /// says why it was not complete, if it was not.
+    pub(crate) async fn settled(&self) -> Option<Fault> {
         poll_fn(|cx| {
             let mut state = lock(&self.0);
             if state.reader == Reader::Handler || matches!(state.slot, Slot::Over) {
@@ -94,6 +95,7 @@ impl Incoming {
             Poll::Pending
         })
         .await;
+        lock(&self.0).fault.clone()
     }
 
     /// Hands over what the handler asked for.
@@ -109,11 +111,6 @@ impl Incoming {
     /// The body will not be complete.
     pub(crate) fn fail(&self, fault: Fault) {
         self.fill(Slot::Over, Some(fault));
-    }
-
-    /// Why the body was not complete, if it was not.
-    pub(crate) fn fault(&self) -> Option<Fault> {
-        lock(&self.0).fault.clone()
     }
 
     fn fill(&self, slot: Slot, fault: Option<Fault>) {

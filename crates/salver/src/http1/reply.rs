@@ -143,13 +143,13 @@ impl Deref for ChunkHead {
 }
 
 /// What is to be said of framing; decided before anything is written.
-struct Plan {
-    content_length: Option<u64>,
-    written: Written,
+pub(crate) struct Plan {
+    pub(crate) content_length: Option<u64>,
+    pub(crate) written: Written,
 }
 
 impl Plan {
-    fn of(
+    pub(crate) fn of(
         asked: &Asked,
         status: StatusCode,
         headers: &HeaderMap,
@@ -226,7 +226,7 @@ fn copy_fields(out: &mut Vec<u8>, headers: &HeaderMap) {
 static SPELLED: [(HeaderName, &[u8]); 2] = [(ETAG, b"ETag"), (WWW_AUTHENTICATE, b"WWW-Authenticate")];
 
 /// Fields of the connection and its framing (RFC 9110 §7.6.1): a handler, or what it relays, does not know this connection.
-fn is_ours(name: &HeaderName) -> bool {
+pub(crate) fn is_ours(name: &HeaderName) -> bool {
     let name = name.as_str();
     matches!(
         name,

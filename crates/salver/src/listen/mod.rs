@@ -1,7 +1,8 @@
 //! The addresses a server listens on: TCP, Unix sockets, and sockets inherited from whoever started the process.
 //!
 //! Everything that can fail fails here, before the first request. Each loop gets a listener of its own for each TCP address
-//! (an accept queue a loop, `SO_REUSEPORT`); Unix and inherited sockets have one queue, which the loops share.
+//! (an accept queue a loop, `SO_REUSEPORT`); Unix and inherited sockets have one queue, which the loops share. Connections that
+//! come in another way have a [`Listener`].
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
@@ -15,8 +16,11 @@ use crate::start_error::StartError;
 
 mod address;
 mod inherited;
+mod own;
 
 pub use address::Address;
+pub(crate) use own::AnyListener;
+pub use own::Listener;
 
 /// Bound sockets, ready to be served.
 ///
@@ -27,9 +31,9 @@ pub use address::Address;
 /// assert_eq!(listeners.locals().count(), 1);
 /// # Ok::<(), salver::StartError>(())
 /// ```
-#[derive(Debug)]
 pub struct Listeners {
     bound: Vec<Bound>,
+    own: Vec<(Local, Box<dyn AnyListener>)>,
     loops: usize,
 }
 
@@ -43,10 +47,9 @@ struct Bound {
 }
 
 /// One accept queue, for one loop.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    pub(crate) socket: Socket,
-    pub(crate) local: Arc<Local>,
+pub(crate) enum Queue {
+    Socket(Socket, Arc<Local>),
+    Own(Box<dyn AnyListener>),
 }
 
 impl Listeners {
@@ -56,7 +59,7 @@ impl Listeners {
     /// One line that names the address and the mend: a port that is taken, a name that is unknown, …
     pub fn open(addresses: &[Address], loops: usize) -> Result<Self, StartError> {
         let loops = loops.max(1);
-        let mut listeners = Self { bound: Vec::new(), loops };
+        let mut listeners = Self { bound: Vec::new(), own: Vec::new(), loops };
         for (place, address) in addresses.iter().enumerate() {
             if addresses.iter().take(place).any(|earlier| earlier == address) {
                 return Err(StartError::new(format!("--bind {address}: given twice; leave one out")));
@@ -75,9 +78,14 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// The bound addresses, with the ports they really have.
+    /// Adds a listener of one's own. One loop serves it: where they are to have a queue each, push one for each.
+    pub fn push(&mut self, listener: impl Listener) {
+        self.own.push((listener.local(), Box::new(listener)));
+    }
+
+    /// The bound addresses, with the ports they really have; then those of listeners that were pushed.
     pub fn locals(&self) -> impl Iterator<Item = &Local> {
-        self.bound.iter().map(|bound| &bound.local)
+        self.bound.iter().map(|bound| &bound.local).chain(self.own.iter().map(|(local, _)| local))
     }
 
     /// How many loops the queues were made for.
@@ -86,15 +94,20 @@ impl Listeners {
     }
 
     /// The queues, a list a loop, and what has to live as long as they are served.
-    pub(crate) fn into_queues(self) -> (Vec<Vec<Listener>>, Vec<SocketFile>) {
-        let mut loops: Vec<Vec<Listener>> = (0..self.loops).map(|_| Vec::new()).collect();
+    pub(crate) fn into_queues(self) -> (Vec<Vec<Queue>>, Vec<SocketFile>) {
+        let mut loops: Vec<Vec<Queue>> = (0..self.loops).map(|_| Vec::new()).collect();
         let mut files = Vec::new();
         for bound in self.bound {
-            for (listeners, socket) in loops.iter_mut().zip(bound.queues) {
+            for (queues, socket) in loops.iter_mut().zip(bound.queues) {
                 // A local address a loop: its reference count is touched at every request.
-                listeners.push(Listener { socket, local: Arc::new(bound.local.clone()) });
+                queues.push(Queue::Socket(socket, Arc::new(bound.local.clone())));
             }
             files.extend(bound._file);
+        }
+        for (place, (_, listener)) in self.own.into_iter().enumerate() {
+            if let Some(queues) = loops.get_mut(place % self.loops) {
+                queues.push(Queue::Own(listener));
+            }
         }
         (loops, files)
     }
@@ -181,6 +194,12 @@ impl Listeners {
         let queues = shared(socket, self.loops).map_err(fails)?;
         self.bound.push(Bound { local: Local::Unix(path.into()), queues, _file: Some(file) });
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.locals()).finish()
     }
 }
 

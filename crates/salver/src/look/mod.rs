@@ -30,6 +30,7 @@ pub struct Options {
 #[derive(Debug)]
 pub(crate) struct Look {
     /// What `--title` says.
+    #[cfg_attr(not(feature = "listing"), expect(dead_code))]
     pub(crate) title: Option<String>,
     style: String,
     policy: HeaderValue,

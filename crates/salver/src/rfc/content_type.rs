@@ -1,6 +1,6 @@
 //! The media type of a file by its extension: RFC 9110 §8.3.1, as http.server and browsers expect it.
 //!
-//! The content is never looked at. Where `mime_guess` and today's registrations differ, [`KNOWN`] says what is sent.
+//! The content is never looked at. Where `mime_guess` and today's registrations differ, `KNOWN` says what is sent.
 
 use http::HeaderValue;
 

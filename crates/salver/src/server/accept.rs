@@ -4,8 +4,10 @@
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -13,35 +15,40 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
 use super::socket::Io;
+use super::transport::Transport;
 use super::{Counted, Phase, Shared};
 use crate::http1::conn::Connection;
-use crate::listen::Listener;
+use crate::listen::{self, AnyListener};
 use crate::request::{Local, Peer};
 use crate::rfc::forwarded::Scheme;
 
 /// One accept queue on its loop.
 pub(super) struct Acceptor {
     queue: Queue,
-    local: Arc<Local>,
     /// One descriptor kept back: given up when there are none left, so that open connections can still open files.
     reserve: Option<File>,
 }
 
 enum Queue {
-    Tcp(TcpListener),
-    Unix(UnixListener),
+    Tcp(TcpListener, Arc<Local>),
+    Unix(UnixListener, Arc<Local>),
+    Own(Box<dyn AnyListener>),
 }
 
 impl Acceptor {
     /// Puts the queue onto the loop that is entered.
-    pub(super) fn new(listener: Listener) -> io::Result<Self> {
-        let Listener { socket, local } = listener;
-        let descriptor = OwnedFd::from(socket);
-        let queue = match *local {
-            Local::Tcp(_) => Queue::Tcp(TcpListener::from_std(descriptor.into())?),
-            Local::Unix(_) => Queue::Unix(UnixListener::from_std(descriptor.into())?),
+    pub(super) fn new(queue: listen::Queue) -> io::Result<Self> {
+        let queue = match queue {
+            listen::Queue::Own(listener) => Queue::Own(listener),
+            listen::Queue::Socket(socket, local) => {
+                let descriptor = OwnedFd::from(socket);
+                match *local {
+                    Local::Tcp(_) => Queue::Tcp(TcpListener::from_std(descriptor.into())?, local),
+                    Local::Unix(_) => Queue::Unix(UnixListener::from_std(descriptor.into())?, local),
+                }
+            }
         };
-        Ok(Self { queue, local, reserve: reserve() })
+        Ok(Self { queue, reserve: reserve() })
     }
 
     /// Accepts until a stop, and then what is queued; the queue is closed only when it is empty.
@@ -67,8 +74,7 @@ impl Acceptor {
         }
     }
 
-    fn spawn(&self, io: Io, remote: Option<std::net::SocketAddr>, shared: &Arc<Shared>) {
-        let peer = Peer { remote, local: Arc::clone(&self.local), scheme: Scheme::Http };
+    fn spawn(&self, io: Io, peer: Peer, shared: &Arc<Shared>) {
         let counted = Counted::new(shared);
         let connection = Connection::new(io, peer, Arc::clone(shared));
         tokio::spawn(async move {
@@ -106,36 +112,54 @@ impl Acceptor {
 }
 
 impl Queue {
-    async fn accept(&self) -> io::Result<(Io, Option<std::net::SocketAddr>)> {
+    async fn accept(&mut self) -> io::Result<(Io, Peer)> {
         match self {
-            Self::Tcp(queue) => {
-                queue.accept().await.map(|(socket, peer)| (Io::Tcp(socket), Some(unmapped(peer))))
+            Self::Tcp(queue, local) => {
+                queue.accept().await.map(|(socket, remote)| (Io::Tcp(socket), peer(Some(remote), local)))
             }
-            Self::Unix(queue) => queue.accept().await.map(|(socket, _)| (Io::Unix(socket), None)),
+            Self::Unix(queue, local) => {
+                queue.accept().await.map(|(socket, _)| (Io::Unix(socket), peer(None, local)))
+            }
+            Self::Own(listener) => Ok(owned(listener.accept().await)),
         }
     }
 
     /// What is queued now, asked of the kernel itself rather than of what the loop has noticed.
-    fn accept_queued(&self) -> Option<(Io, Option<std::net::SocketAddr>)> {
+    fn accept_queued(&mut self) -> Option<(Io, Peer)> {
         let flags = rustix::net::SocketFlags::NONBLOCK | rustix::net::SocketFlags::CLOEXEC;
         match self {
-            Self::Tcp(queue) => {
+            Self::Tcp(queue, local) => {
                 let socket = std::net::TcpStream::from(rustix::net::accept_with(queue, flags).ok()?);
-                let peer = socket.peer_addr().ok()?;
-                Some((Io::Tcp(tokio::net::TcpStream::from_std(socket).ok()?), Some(unmapped(peer))))
+                let remote = socket.peer_addr().ok()?;
+                Some((Io::Tcp(tokio::net::TcpStream::from_std(socket).ok()?), peer(Some(remote), local)))
             }
-            Self::Unix(queue) => {
+            Self::Unix(queue, local) => {
                 let socket =
                     std::os::unix::net::UnixStream::from(rustix::net::accept_with(queue, flags).ok()?);
-                Some((Io::Unix(tokio::net::UnixStream::from_std(socket).ok()?), None))
+                Some((Io::Unix(tokio::net::UnixStream::from_std(socket).ok()?), peer(None, local)))
+            }
+            Self::Own(listener) => {
+                let accepted = listener.accept().as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                match accepted {
+                    Poll::Ready(accepted) => Some(owned(accepted)),
+                    Poll::Pending => None,
+                }
             }
         }
     }
 }
 
+fn owned((io, peer): (Box<dyn Transport>, Peer)) -> (Io, Peer) {
+    (Io::own(io), peer)
+}
+
+fn peer(remote: Option<SocketAddr>, local: &Arc<Local>) -> Peer {
+    Peer { remote: remote.map(unmapped), local: Arc::clone(local), scheme: Scheme::Http }
+}
+
 /// An IPv4 client of a dual-stack socket, as IPv4.
-fn unmapped(address: std::net::SocketAddr) -> std::net::SocketAddr {
-    std::net::SocketAddr::new(address.ip().to_canonical(), address.port())
+fn unmapped(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// Whether a second has gone by since any loop of the process complained: what they are short of they are all short of.

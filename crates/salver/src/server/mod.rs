@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::http1::head::Head;
 use crate::http1::{self, Limits};
-use crate::listen::{Listener, Listeners, SocketFile};
+use crate::listen::{Listeners, Queue, SocketFile};
 use crate::request::Local;
 use crate::seconds::Seconds;
 use crate::site::Site;
@@ -25,6 +25,7 @@ pub(crate) mod buffers;
 pub(crate) mod clock;
 pub(crate) mod date;
 pub(crate) mod socket;
+pub(crate) mod transport;
 
 use accept::Acceptor;
 use clock::Clock;
@@ -67,7 +68,7 @@ pub struct Server {
     relieved: fn(),
 }
 
-/// A server that runs until it is stopped.
+/// A server that runs until it is stopped; dropping this stops it at once.
 #[derive(Debug)]
 pub struct Running {
     stop: Stop,
@@ -78,6 +79,17 @@ pub struct Running {
 }
 
 /// A way to stop a [`Running`] server from anywhere; cheap to clone.
+///
+/// ```
+/// # fn main() -> Result<(), salver::StartError> {
+/// # let listeners = salver::listen::Listeners::open(&["127.0.0.1:0".parse()?], 1)?;
+/// let running = salver::Server::new(salver::Site::new()).start(listeners)?;
+/// let stop = running.stop();
+/// std::thread::spawn(move || stop.graceful()); // or whatever hears of the end
+/// running.wait();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Stop(Arc<watch::Sender<Phase>>);
 
@@ -154,6 +166,12 @@ impl Server {
             })?);
         }
         Ok(running)
+    }
+}
+
+impl From<Site> for Server {
+    fn from(site: Site) -> Self {
+        Self::new(site)
     }
 }
 
@@ -256,7 +274,7 @@ impl Drop for Counted {
 /// Starts one loop on a thread of its own; returns once it listens.
 fn start_loop(
     number: usize,
-    queues: Vec<Listener>,
+    queues: Vec<Queue>,
     shared: Arc<Shared>,
     phase: watch::Receiver<Phase>,
     grace: Duration,

@@ -14,11 +14,14 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _, Interest};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::transport::{Own, Transport};
+
 /// A socket of a connection.
 #[derive(Debug)]
 pub(crate) enum Io {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Own(Box<Own>),
 }
 
 /// Whether more follows at once: the kernel then waits with a segment that is not full.
@@ -29,19 +32,26 @@ pub(crate) enum More {
 }
 
 impl Io {
+    /// A connection of a listener of one's own.
+    pub(super) fn own(io: Box<dyn Transport>) -> Self {
+        Self::Own(Box::new(Own::new(io)))
+    }
+
     /// Ready when reading will not wait: data, the end, or an error.
-    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(socket) => socket.poll_read_ready(cx),
             Self::Unix(socket) => socket.poll_read_ready(cx),
+            Self::Own(own) => own.poll_readable(cx),
         }
     }
 
     /// Whether something can be read now, asked of the kernel itself: a stop must not miss what the loop has not seen yet.
     pub(crate) fn has_data(&self) -> bool {
+        let Some(socket) = self.descriptor() else { return false }; // it has just been asked itself
         let mut byte = [0];
         let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
-        matches!(rustix::net::recv(self.as_fd(), &mut byte, flags), Ok((count, _)) if count > 0)
+        matches!(rustix::net::recv(socket, &mut byte, flags), Ok((count, _)) if count > 0)
     }
 
     /// Appends what there is to `buffer`, at most its spare capacity; `Ready(Ok(0))` is the end.
@@ -54,6 +64,7 @@ impl Io {
         match self {
             Self::Tcp(socket) => pin!(socket.read_buf(buffer)).poll(cx),
             Self::Unix(socket) => pin!(socket.read_buf(buffer)).poll(cx),
+            Self::Own(own) => own.poll_read(cx, buffer),
         }
     }
 
@@ -66,6 +77,20 @@ impl Io {
         match self {
             Self::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
             Self::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Self::Own(own) => own.poll_write(cx, slices),
+        }
+    }
+
+    /// Whether something that was written waits for [`Io::poll_flush`]; never so for a socket.
+    pub(crate) fn holds_back(&self) -> bool {
+        matches!(self, Self::Own(own) if own.holds_back())
+    }
+
+    /// Sends what is held back.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Own(own) => own.poll_flush(cx),
         }
     }
 
@@ -81,6 +106,11 @@ impl Io {
                 done => return Poll::Ready(done),
             }
         }
+    }
+
+    /// Whether [`Io::poll_sendfile`] can serve.
+    pub(crate) fn has_sendfile(&self) -> bool {
+        self.descriptor().is_some()
     }
 
     /// Sends at most `count` bytes of `file` from `offset` on, and moves `offset`; `Ready(Ok(0))` is the end of the file.
@@ -103,6 +133,7 @@ impl Io {
                     let send = || Ok(rustix::fs::sendfile(socket.as_fd(), file, Some(offset), count)?);
                     socket.try_io(Interest::WRITABLE, send)
                 }
+                Self::Own(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
             };
             match sent {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -112,26 +143,39 @@ impl Io {
     }
 
     /// Says that nothing more will be sent; the client may still send.
-    pub(crate) fn finish_sending(&self) {
-        // The client may have gone: then there is nobody to tell.
-        let _ = rustix::net::shutdown(self.as_fd(), rustix::net::Shutdown::Write);
+    pub(crate) fn poll_finish_sending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Own(own) = self {
+            return own.poll_finish_sending(cx);
+        }
+        if let Some(socket) = self.descriptor() {
+            // The client may have gone: then there is nobody to tell.
+            let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
+        }
+        Poll::Ready(())
     }
-}
 
-impl Io {
+    /// Whether closing takes a [`Io::poll_finish_sending`] first; the kernel does that for a socket.
+    pub(crate) fn has_farewell(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+
     /// Makes the coming close a reset: for a client that does not read, an orderly one would keep what is unsent in the
     /// kernel's memory for minutes.
-    pub(crate) fn abort(&self) {
-        // Without it the connection just closes later.
-        let _ = rustix::net::sockopt::set_socket_linger(self.as_fd(), Some(std::time::Duration::ZERO));
+    pub(crate) fn abort(&mut self) {
+        if let Self::Own(own) = self {
+            return own.abort();
+        }
+        if let Some(socket) = self.descriptor() {
+            // Without it the connection just closes later.
+            let _ = rustix::net::sockopt::set_socket_linger(socket, Some(std::time::Duration::ZERO));
+        }
     }
-}
 
-impl AsFd for Io {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::Tcp(socket) => socket.as_fd(),
-            Self::Unix(socket) => socket.as_fd(),
+            Self::Tcp(socket) => Some(socket.as_fd()),
+            Self::Unix(socket) => Some(socket.as_fd()),
+            Self::Own(_) => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The access log: one line a request, whatever the client sends, written off the hot path.
 //!
-//! A request goes through three calls: [`AccessLog::seen`] keeps what the line will need, [`AccessLog::started`] comes with the
-//! head of the response (where http.server writes its line), [`AccessLog::done`] with its end (where every other format does).
+//! A request goes through three calls: `seen` keeps what the line will need, `started` comes with the head of the response
+//! (where http.server writes its line), `done` with its end (where every other format does).
 //! The lines go to a [`Sink`], which the event log shares so that lines on standard error do not mix.
 
 use std::cell::RefCell;
@@ -57,22 +57,30 @@ pub enum Destination {
 }
 
 /// An open access log.
+///
+/// ```
+/// use salver::finish::log::{AccessLog, Options};
+///
+/// let options = Options { access_log_format: "combined".parse()?, ..Default::default() };
+/// let site = salver::Site::new().log(AccessLog::open(&options)?.into());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct AccessLog(Option<Arc<Open>>);
 
 /// What a line will need of a request, kept while the handler has it.
 #[derive(Debug)]
-pub struct Seen(Option<Details>);
+pub(crate) struct Seen(Option<Details>);
 
 /// How a response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The status that was sent.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// How many bytes of content were sent.
-    pub bytes_sent: u64,
+    pub(crate) bytes_sent: u64,
     /// Whether that was the whole response; one that was cut is not complete.
-    pub complete: bool,
+    pub(crate) complete: bool,
 }
 
 #[derive(Debug)]
@@ -116,7 +124,7 @@ impl AccessLog {
     }
 
     /// Keeps what the line will need of `request`; `line` is the request line as sent, without its line end.
-    pub fn seen(&self, request: &Request, line: Bytes) -> Seen {
+    pub(crate) fn seen(&self, request: &Request, line: Bytes) -> Seen {
         Seen(self.0.as_ref().map(|log| {
             let values = fields(&request.headers, log.format.request_fields());
             log.details(&request.peer, line, Some(request.target.clone()), values)
@@ -124,14 +132,20 @@ impl AccessLog {
     }
 
     /// The same for a request that could not be read; `line` is what came of it.
-    pub fn seen_malformed(&self, peer: &Peer, line: Bytes) -> Seen {
+    pub(crate) fn seen_malformed(&self, peer: &Peer, line: Bytes) -> Seen {
         Seen(self.0.as_ref().map(|log| log.details(peer, line, None, Vec::new())))
     }
 
     /// The head of the response is about to be sent: http.server's line is written now.
     ///
     /// `message` holds the words of an error page of ours; the line `code 404, message File not found` comes first then.
-    pub fn started(&self, seen: &mut Seen, status: StatusCode, headers: &HeaderMap, message: Option<&str>) {
+    pub(crate) fn started(
+        &self,
+        seen: &mut Seen,
+        status: StatusCode,
+        headers: &HeaderMap,
+        message: Option<&str>,
+    ) {
         let (Some(log), Some(details)) = (&self.0, &mut seen.0) else { return };
         match log.format.plan {
             Plan::Python => log.write(|out, time| line::python(out, details, time, status, message)),
@@ -140,7 +154,7 @@ impl AccessLog {
     }
 
     /// The response is over, or was cut: every format but http.server's is written now.
-    pub fn done(&self, seen: Seen, outcome: Outcome) {
+    pub(crate) fn done(&self, seen: Seen, outcome: Outcome) {
         let (Some(log), Some(details)) = (&self.0, &seen.0) else { return };
         let Outcome { status, bytes_sent: bytes, complete } = outcome;
         let took = details.since.map_or(Duration::ZERO, |since| since.elapsed());

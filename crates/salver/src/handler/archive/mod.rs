@@ -52,7 +52,7 @@ pub(crate) fn asked(target: &Target) -> Option<Format> {
     match target.query()? {
         b"archive=zip" => Some(Format::Zip),
         b"archive=tar" => Some(Format::Tar),
-        b"archive=tar.zst" => Some(Format::TarZst),
+        b"archive=tar.zst" if compress::WORTH_IT.is_some() => Some(Format::TarZst),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A request is answered in the event loop: what is small comes from a cache that is checked against the file system, what
 //! is large leaves by `sendfile`. Only folders are listed, and small files compressed for the first time, elsewhere.
-//! Refused: whatever the [resolver](resolver) does not open, hidden names, and methods that change something.
+//! Refused: whatever the resolver does not open, hidden names, and methods that change something.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use self::cache::Cache;
 use self::resolver::{Entry, Refusal, Root};
 use self::stored::{Content, Stored};
-use super::{Handler, Reply, Response, archive, listing};
+use super::{Handler, Reply, Response, listing};
 use crate::body::Body;
 use crate::error::Error;
 use crate::request::Request;
@@ -29,6 +29,7 @@ pub(crate) mod plan;
 pub(crate) mod resolver;
 mod respond;
 pub(crate) mod stored;
+#[cfg(all(feature = "compress", feature = "listing"))]
 #[cfg(test)]
 mod tests;
 mod variant;
@@ -127,11 +128,7 @@ impl Files {
             Ok(Found::Folder(path, folder)) => {
                 let folder =
                     listing::Folder { root: self.root.clone(), folder, path, hidden: self.options.hidden };
-                match archive::asked(&request.target) {
-                    None => Reply::later(self.listing.answer(request, folder)),
-                    Some(_) if !self.listing.archives => Reply::ready(Err(archive::refused())),
-                    Some(format) => Reply::later(archive::answer(request, folder, format)),
-                }
+                Reply::later(self.listing.answer(request, folder))
             }
         }
     }

@@ -70,7 +70,8 @@ impl Stored {
 
     /// Whether compressing it pays.
     pub(crate) fn is_text(&self) -> bool {
-        self.facts.size >= compress::WORTH_IT && content_type::is_text(self.head.content_type.as_bytes())
+        compress::WORTH_IT.is_some_and(|least| self.facts.size >= least)
+            && content_type::is_text(self.head.content_type.as_bytes())
     }
 
     /// The small content in this coding, if it was compressed before.

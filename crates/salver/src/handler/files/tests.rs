@@ -1,5 +1,4 @@
 //! Requests in, responses out, on real folders and without sockets.
-
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;

@@ -19,6 +19,7 @@ use super::{Answer, Response};
 use crate::body::{Body, BoxError};
 use crate::compress::LongText;
 use crate::error::Error;
+use crate::handler::archive;
 use crate::handler::files::resolver::Root;
 use crate::look::{self, END, Look};
 use crate::request::Request;
@@ -58,7 +59,7 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub(crate) struct Listing {
     look: Arc<Look>,
-    pub(crate) archives: bool,
+    archives: bool,
 }
 
 /// A folder to list.
@@ -81,8 +82,16 @@ pub(crate) fn open(options: &Options) -> Result<Listing, StartError> {
 }
 
 impl Listing {
-    /// Answers a GET or HEAD of `folder`.
+    /// Answers a GET or HEAD of `folder`: with a page, or as JSON or an archive where that is asked for.
     pub(crate) async fn answer(&self, request: Request, folder: Folder) -> Answer {
+        match archive::asked(&request.target) {
+            None => self.list(request, folder).await,
+            Some(_) if !self.archives => Err(archive::refused()),
+            Some(format) => archive::answer(request, folder, format).await,
+        }
+    }
+
+    async fn list(&self, request: Request, folder: Folder) -> Answer {
         let format = match accept::prefer(&request.headers, &["text/html", "application/json"]) {
             Some(1) => Format::Json,
             _ => Format::Html,

@@ -35,8 +35,14 @@ impl Wire<'_> {
             body,
             peer: self.peer.clone(),
         };
-        let fault = upload.incoming.clone();
-        let answer = answer::answer(&shared.site, request, head.line, fault);
+        let incoming = upload.incoming.clone();
+        let settled = async {
+            match incoming {
+                Some(incoming) => incoming.settled().await,
+                None => None,
+            }
+        };
+        let answer = answer::answer(&shared.site, request, head.line, settled);
         let answered = match self.drive(&mut upload, answer).await {
             Ok(answered) => answered,
             Err(Gone) => return Next::Close,

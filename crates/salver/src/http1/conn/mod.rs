@@ -69,9 +69,12 @@ impl Connection {
         while self.readable().await {
             match Box::pin(self.serve()).await {
                 Next::Keep => {}
-                Next::Close => return,
+                Next::Close => break,
                 Next::Linger => return Box::pin(self.linger()).await,
             }
+        }
+        if self.io.has_farewell() {
+            Box::pin(self.say_farewell()).await;
         }
     }
 
@@ -128,12 +131,23 @@ impl Connection {
         }
     }
 
+    /// Ends a connection whose transport has something to say at its end (TLS), without waiting long for its client.
+    async fn say_farewell(mut self) {
+        self.deadline.arm(LINGER);
+        poll_fn(|cx| match self.io.poll_finish_sending(cx) {
+            Poll::Pending if !self.deadline.is_over() => Poll::Pending,
+            _ => Poll::Ready(()),
+        })
+        .await;
+    }
+
     /// Says that we are done, and reads on until the client is, or for a few seconds.
     async fn linger(mut self) {
-        self.io.finish_sending();
         self.deadline.arm(LINGER);
         let mut rest = self.shared.buffers.take();
+        let mut finished = false;
         poll_fn(|cx| {
+            finished = finished || self.io.poll_finish_sending(cx).is_ready();
             loop {
                 rest.input.clear();
                 match self.io.poll_read(cx, &mut rest.input) {

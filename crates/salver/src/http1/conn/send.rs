@@ -115,7 +115,7 @@ impl Wire<'_> {
     }
 
     async fn send_file(&mut self, mut range: FileRange, sent: &mut u64) -> Result<(), Cut> {
-        if range.length <= SMALL_FILE {
+        if range.length <= SMALL_FILE || !self.io.has_sendfile() {
             // One writev of head and content is cheaper than sendfile's segment of its own.
             while let Some(piece) = range.read_piece().map_err(|error| Cut::Failed(error.into()))? {
                 self.send_bytes(&piece).await?;

@@ -79,6 +79,10 @@ impl<'c> Wire<'c> {
         loop {
             let head = self.output.get(self.sent..).unwrap_or_default();
             if head.is_empty() && tail.is_empty() {
+                if self.io.holds_back() {
+                    let flushed = self.io.poll_flush(cx).map_ok(|()| 1);
+                    ready!(self.sending(flushed))?;
+                }
                 self.output.clear();
                 self.sent = 0;
                 return Poll::Ready(Ok(()));
@@ -111,7 +115,7 @@ impl<'c> Wire<'c> {
     }
 
     /// Watches over sending: nothing written in `--send-timeout` is an error, and any progress starts it anew.
-    pub(super) fn sending(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    pub(super) fn sending(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Pending if !self.deadline.is_armed() => {
                 self.deadline.arm(self.shared.options.send_timeout.into());
