@@ -401,6 +401,17 @@ async fn text_is_compressed_here_and_each_coding_has_its_tag() {
 }
 
 #[tokio::test]
+async fn errors_vary_as_the_file_does() {
+    let site = site().file("a.txt", "x").file("a.bin", "x");
+    for (path, vary) in [("/a.txt", "Accept-Encoding"), ("/a.bin", "")] {
+        for (field, status) in [(("if-match", "\"other\""), 412), (("range", "bytes=9-"), 416)] {
+            let got = site.get(path, &[field]).await;
+            assert_eq!((got.status, got.header("vary")), (status, vary), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_file_is_served_at_the_root_and_by_its_name() {
     let site = site().file(".one.txt", "one").file("other.txt", "other");
     let files = Files::open_file(&site.path(".one.txt"), Options::default()).unwrap();
