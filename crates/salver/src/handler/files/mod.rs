@@ -158,7 +158,8 @@ impl Files {
             let Some(index) = rest.join(name) else { continue };
             match self.named(&index) {
                 Ok(Named::File(stored)) => return Ok(Found::File(index, stored)),
-                Ok(Named::Folder) | Err(Refusal::Missing) => {}
+                // Whatever cannot be sent does not hide the next one, or the listing.
+                Ok(Named::Folder) | Err(Refusal::Missing | Refusal::Unreadable | Refusal::Link) => {}
                 Err(refusal) => return Err(refusal.into()),
             }
         }

@@ -434,6 +434,17 @@ async fn a_range_that_is_ignored_is_as_if_it_were_not_there() {
 }
 
 #[tokio::test]
+async fn an_index_that_cannot_be_sent_hides_nothing() {
+    let site = site().file("both/index.htm", "htm").file("alone/x", "");
+    std::fs::write(site.temp.path().join("secret"), "secret").unwrap();
+    for folder in ["both", "alone"] {
+        symlink("../../secret", site.path(folder).join("index.html")).unwrap();
+    }
+    site.get("/both/", &[]).await.is(200, "htm");
+    assert!(site.get("/alone/", &[]).await.body.ends_with(b"</html>\n"));
+}
+
+#[tokio::test]
 async fn errors_vary_as_the_file_does() {
     let site = site().file("a.txt", "x").file("a.bin", "x");
     for (path, vary) in [("/a.txt", "Accept-Encoding"), ("/a.bin", "")] {
