@@ -10,7 +10,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat, openat2, readlink, statat,
 };
@@ -250,7 +250,9 @@ impl From<Refusal> for Error {
             Refusal::Unreadable => Self::not_found().because("no permission"),
             Refusal::Link => Self::not_found().because("a symbolic link that is not followed"),
             Refusal::Exhausted(error) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too many files are open").because(error)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too many files are open")
+                    .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+                    .because(error)
             }
             Refusal::Failed(error) => Self::internal(error),
         }
@@ -390,6 +392,18 @@ mod tests {
         for root in roots(&temp, Symlinks::Inside) {
             assert_eq!(opens(&root, &long), "missing");
             assert_eq!(opens(&root, &deep), "missing");
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_system_has_its_status() {
+        use Errno as E;
+        let missing = [E::NOENT, E::NOTDIR, E::LOOP, E::NAMETOOLONG, E::ACCESS].map(|errno| (errno, 404));
+        let exhausted = [E::MFILE, E::NFILE, E::NOMEM].map(|errno| (errno, 503));
+        for (errno, status) in missing.into_iter().chain(exhausted).chain([(E::IO, 500)]) {
+            let error = Error::from(Refusal::from(errno));
+            assert_eq!(error.status().as_u16(), status, "{errno}");
+            assert_eq!(error.headers().contains_key(header::RETRY_AFTER), status == 503, "{errno}");
         }
     }
 
