@@ -26,6 +26,7 @@ mod cache;
 mod facts;
 mod options;
 mod plan;
+mod place;
 pub(crate) mod resolver;
 mod respond;
 mod stored;

@@ -2,7 +2,7 @@
 //!
 //! The kernel resolves (`openat2` with `RESOLVE_BENEATH`), so no race between looking and opening can leave the root.
 //! Refused: what is neither a regular file nor a folder, and links that the policy does not allow. A FIFO, socket or device
-//! is missing, and never blocks.
+//! is missing, and never blocks. The root itself may be [replaced](super::place) at any time.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 
 use http::{HeaderValue, StatusCode, header};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat, openat2, readlink, statat,
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlink, statat,
 };
 use rustix::io::Errno;
 
 use super::facts::Facts;
 use super::options::Symlinks;
+use super::place::{FOLDER, Held, Place};
 use crate::error::Error;
 use crate::rfc::path::SafePath;
 use crate::start_error::StartError;
@@ -25,9 +26,7 @@ use crate::start_error::StartError;
 /// A folder whose content is served.
 #[derive(Debug)]
 pub(crate) struct Root {
-    folder: OwnedFd,
-    /// Its absolute path without links: only to learn where an absolute link leads.
-    canonical: PathBuf,
+    place: Place,
     symlinks: Symlinks,
     /// Whether the kernel resolves; else the components are walked here.
     by_kernel: bool,
@@ -75,14 +74,14 @@ impl Root {
             let reason = std::io::Error::from(error);
             StartError::new(format!("cannot serve the folder {}: {reason}; {mend}", path.display()))
         };
-        let folder = open(path, FOLDER, Mode::empty()).map_err(fault)?;
-        let canonical = path
-            .canonicalize()
-            .map_err(|error| fault(Errno::from_io_error(&error).unwrap_or(Errno::NOENT)))?;
+        let place = Place::open(path).map_err(fault)?;
+        let held = place.now();
+        let folder = &held.as_ref().ok_or_else(|| fault(Errno::NOENT))?.folder;
         // An old kernel does not know it, and some sandboxes forbid it.
-        let probe = openat2(&folder, c".", FOLDER, Mode::empty(), ResolveFlags::BENEATH);
+        let probe = openat2(folder, c".", FOLDER, Mode::empty(), ResolveFlags::BENEATH);
         let by_kernel = !matches!(probe, Err(Errno::NOSYS | Errno::PERM | Errno::INVAL));
-        Ok(Self { folder, canonical, symlinks, by_kernel, withheld: Vec::new() })
+        drop(held);
+        Ok(Self { place, symlinks, by_kernel, withheld: Vec::new() })
     }
 
     /// The same root, without what lies in `folders`; they may come to be later.
@@ -91,8 +90,8 @@ impl Root {
     }
 
     /// Its absolute path, without links.
-    pub(crate) fn canonical(&self) -> &Path {
-        &self.canonical
+    pub(crate) fn canonical(&self) -> PathBuf {
+        self.place.canonical()
     }
 
     /// Opens what `path` names.
@@ -101,6 +100,10 @@ impl Root {
     /// See [`Refusal`].
     pub(crate) fn open_entry(&self, path: &SafePath) -> Result<Entry, Refusal> {
         let name = relative(path);
+        // A removed folder still opens, and looks empty.
+        if path.is_root() {
+            self.place.look_again();
+        }
         let opened = match self.open_as(name, FILE) {
             Err(Refusal::Link) => {
                 let which = if self.symlinks == Symlinks::Never { "never" } else { "inside" };
@@ -154,21 +157,36 @@ impl Root {
     /// It only tells whether something opened before by [`Root::open_entry`] is still the same: it opens nothing, so it may
     /// follow links.
     pub(crate) fn facts(&self, path: &SafePath) -> Option<Facts> {
-        statat(&self.folder, relative(path), AtFlags::empty()).ok().as_ref().and_then(Facts::of_file)
+        let held = self.place.now();
+        statat(&held.as_ref()?.folder, relative(path), AtFlags::empty())
+            .ok()
+            .as_ref()
+            .and_then(Facts::of_file)
     }
 
     fn open_as(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
+        let open = || self.open_in(self.place.now().as_ref().ok_or(Refusal::Missing)?, name, flags);
+        match open() {
+            // It may be there in a folder that took the root's place.
+            Err(Refusal::Missing) if self.place.look_again() => open(),
+            opened => opened,
+        }
+    }
+
+    fn open_in(&self, held: &Held, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
         let opened = match self.symlinks {
             // A `SafePath` holds no `..`: without links it cannot leave, and with them it may.
             Symlinks::Follow if !self.by_kernel => {
-                openat(&self.folder, name, flags, Mode::empty()).map_err(Refusal::from)
+                openat(&held.folder, name, flags, Mode::empty()).map_err(Refusal::from)
             }
-            Symlinks::Follow => self.resolve(name, flags, ResolveFlags::NO_MAGICLINKS),
-            Symlinks::Inside if self.by_kernel => self.resolve(name, flags, INSIDE),
-            Symlinks::Inside | Symlinks::Never => self.open_without_links(name, flags),
+            Symlinks::Follow => Self::resolve(held, name, flags, ResolveFlags::NO_MAGICLINKS),
+            Symlinks::Inside if self.by_kernel => Self::resolve(held, name, flags, INSIDE),
+            Symlinks::Inside | Symlinks::Never => self.open_without_links(held, name, flags),
         };
         match opened {
-            Err(Refusal::Link) if self.symlinks == Symlinks::Inside => self.open_by_real_path(name, flags),
+            Err(Refusal::Link) if self.symlinks == Symlinks::Inside => {
+                self.open_by_real_path(held, name, flags)
+            }
             opened => opened,
         }
     }
@@ -177,26 +195,26 @@ impl Root {
     ///
     /// SECURITY: the real path is found by looking only; it is then opened beneath the root with no link allowed, so whoever
     /// changes a component in between gains nothing.
-    fn open_by_real_path(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
-        let real = self.canonical.join(name).canonicalize();
+    fn open_by_real_path(&self, held: &Held, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
+        let real = held.canonical.join(name).canonicalize();
         let real =
             real.map_err(|error| Refusal::from(Errno::from_io_error(&error).unwrap_or(Errno::NOENT)))?;
-        let inside = real.strip_prefix(&self.canonical).map_err(|_| Refusal::Link)?;
+        let inside = real.strip_prefix(&held.canonical).map_err(|_| Refusal::Link)?;
         let inside = if inside.as_os_str().is_empty() { OsStr::new(".") } else { inside.as_os_str() };
-        self.open_without_links(inside, flags)
+        self.open_without_links(held, inside, flags)
     }
 
-    fn open_without_links(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
+    fn open_without_links(&self, held: &Held, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
         match self.by_kernel {
-            true => self.resolve(name, flags, INSIDE.union(ResolveFlags::NO_SYMLINKS)),
-            false => self.walk(name, flags),
+            true => Self::resolve(held, name, flags, INSIDE.union(ResolveFlags::NO_SYMLINKS)),
+            false => Self::walk(held, name, flags),
         }
     }
 
-    fn resolve(&self, name: &OsStr, flags: OFlags, how: ResolveFlags) -> Result<OwnedFd, Refusal> {
+    fn resolve(held: &Held, name: &OsStr, flags: OFlags, how: ResolveFlags) -> Result<OwnedFd, Refusal> {
         let mut tries = 0..RETRIES;
         loop {
-            match openat2(&self.folder, name, flags, Mode::empty(), how) {
+            match openat2(&held.folder, name, flags, Mode::empty(), how) {
                 Ok(opened) => return Ok(opened),
                 // Something was renamed while a `..` in a link was resolved (openat2(2)).
                 Err(Errno::AGAIN | Errno::INTR) if tries.next().is_some() => {}
@@ -208,11 +226,11 @@ impl Root {
     }
 
     /// Opens one component after the other, each beneath the one before, and follows no link.
-    fn walk(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
+    fn walk(held: &Held, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
         let mut names = name.as_bytes().split(|byte| *byte == b'/').peekable();
         let mut at: Option<OwnedFd> = None;
         while let Some(name) = names.next() {
-            let from = at.as_ref().map_or(self.folder.as_fd(), |folder| folder.as_fd());
+            let from = at.as_ref().map_or(held.folder.as_fd(), |folder| folder.as_fd());
             let is_last = names.peek().is_none();
             let flags = if is_last { flags } else { OFlags::PATH | OFlags::CLOEXEC };
             let opened = match openat(from, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
@@ -266,8 +284,6 @@ fn relative(path: &SafePath) -> &OsStr {
 
 /// `O_NONBLOCK`: opening a FIFO waits for nobody.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
-
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 const INSIDE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 

@@ -445,6 +445,23 @@ async fn an_index_that_cannot_be_sent_hides_nothing() {
 }
 
 #[tokio::test]
+async fn a_root_that_is_made_again_is_served() {
+    let site = site().file("a.txt", "old").file("sub/b.txt", "old").settled();
+    site.get("/a.txt", &[]).await.is(200, "old");
+    std::fs::remove_dir_all(site.path("")).unwrap();
+    for path in ["/", "/a.txt", "/sub/"] {
+        site.get(path, &[]).await.is(404, "File not found");
+    }
+    std::fs::create_dir(site.path("")).unwrap();
+    let site = site.file("a.txt", "new");
+    site.get("/a.txt", &[]).await.is(200, "new");
+    std::fs::rename(site.path(""), site.temp.path().join("gone")).unwrap();
+    site.get("/", &[]).await.is(404, "File not found");
+    let site = site.file("index.html", "newest");
+    site.get("/", &[]).await.is(200, "newest");
+}
+
+#[tokio::test]
 async fn errors_vary_as_the_file_does() {
     let site = site().file("a.txt", "x").file("a.bin", "x");
     for (path, vary) in [("/a.txt", "Accept-Encoding"), ("/a.bin", "")] {
