@@ -25,8 +25,8 @@ use crate::start_error::StartError;
 mod cache;
 mod facts;
 mod options;
-mod plan;
 mod place;
+mod plan;
 pub(crate) mod resolver;
 mod respond;
 mod stored;
@@ -173,7 +173,9 @@ impl Files {
     /// What `path` names now.
     fn named(&self, path: &SafePath) -> Result<Named, Refusal> {
         if let Some(stored) = self.cache.find(path.as_bytes()) {
-            if stored.heat.is_hot(self.tick()) || self.root.facts(path) == Some(stored.facts) {
+            if stored.heat.is_hot(self.tick())
+                || self.root.facts_by_policy(path, &stored.resolved) == Some(stored.facts)
+            {
                 return Ok(Named::File(stored));
             }
             self.cache.remove(path.as_bytes());

@@ -66,6 +66,16 @@ impl Place {
         self.held.load()
     }
 
+    /// Whether [`LOOK_EVERY`] has passed since `then`, which becomes now if so. For what else is to be looked at as seldom.
+    pub(crate) fn is_due(&self, then: &AtomicU64) -> bool {
+        let now = self.milliseconds();
+        let due = now.saturating_sub(then.load(Ordering::Relaxed)) >= LOOK_EVERY;
+        if due {
+            then.store(now, Ordering::Relaxed);
+        }
+        due
+    }
+
     /// Looks what is at the path at once, and tells whether it is another folder than before, or none any more.
     pub(crate) fn look_again(&self) -> bool {
         let before = self.held.load().as_ref().map(|held| held.identity);

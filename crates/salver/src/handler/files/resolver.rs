@@ -9,6 +9,7 @@ use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 
 use http::{HeaderValue, StatusCode, header};
 use rustix::fs::{
@@ -162,6 +163,19 @@ impl Root {
             .ok()
             .as_ref()
             .and_then(Facts::of_file)
+    }
+
+    /// The same for what was last opened or looked at so at the time `resolved`. SECURITY: every 250 ms it is resolved as
+    /// the policy says, for a folder may be moved out of the root and a link to it left in its place.
+    pub(crate) fn facts_by_policy(&self, path: &SafePath, resolved: &AtomicU64) -> Option<Facts> {
+        if !self.place.is_due(resolved) {
+            return self.facts(path);
+        }
+        let opened = self.open_as(relative(path), OFlags::PATH | OFlags::CLOEXEC).ok()?;
+        if self.withholds(&opened) {
+            return None;
+        }
+        fstat(&opened).ok().as_ref().and_then(Facts::of_file)
     }
 
     fn open_as(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
@@ -380,6 +394,25 @@ mod tests {
         }
         let [kernel, _] = roots(&temp, Symlinks::Follow);
         assert_eq!(opens(&kernel, "/magic/etc/passwd"), "missing");
+    }
+
+    #[test]
+    fn what_is_believed_is_resolved_again_by_the_policy() {
+        let temp = tree();
+        let path = SafePath::parse(b"/a/b/file").unwrap();
+        for root in roots(&temp, Symlinks::Inside) {
+            let Entry::File(_, facts) = root.open_entry(&path).unwrap() else { panic!("a file") };
+            while !root.place.is_due(&AtomicU64::new(0)) {
+                std::thread::yield_now();
+            }
+            assert_eq!(root.facts_by_policy(&path, &AtomicU64::new(0)), Some(facts));
+            std::fs::rename(temp.path().join("root/a"), temp.path().join("a")).unwrap();
+            symlink("../a", temp.path().join("root/a")).unwrap();
+            assert_eq!(root.facts(&path), Some(facts));
+            assert_eq!(root.facts_by_policy(&path, &AtomicU64::new(0)), None);
+            std::fs::remove_file(temp.path().join("root/a")).unwrap();
+            std::fs::rename(temp.path().join("a"), temp.path().join("root/a")).unwrap();
+        }
     }
 
     #[test]
