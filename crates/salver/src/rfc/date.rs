@@ -1,11 +1,12 @@
 //! Times as HTTP tells them, to the second: RFC 9110 §5.6.7.
 //!
-//! All three forms are read, the first is written. A year of two digits is 1970 to 2069. No clock is read here.
+//! All three forms are read, and those of RFC 2822 in UTC, which http.server takes; the first is written. A year of two digits is 1970 to 2069. No clock is read here.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
+use jiff::fmt::rfc2822::DateTimeParser;
 
 /// A moment in whole seconds since 1970, as `Last-Modified` and `If-Modified-Since` compare them.
 ///
@@ -29,11 +30,12 @@ impl Stamp {
         Self(u64::try_from(seconds).unwrap_or(0).min(LAST))
     }
 
-    /// Reads an HTTP-date in any of its three forms; `None` if it is none, and the field is then ignored (RFC 9110 §13.1.3).
+    /// Reads an HTTP-date in any of its three forms, or one of RFC 2822 in UTC; `None` if it is none, and the field is then
+    /// ignored (RFC 9110 §13.1.3).
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
-        let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?.trim_ascii()).ok()?;
-        Some(date.into())
+        let value = std::str::from_utf8(value).ok()?.trim_ascii();
+        httpdate::parse_http_date(value).ok().map(Self::from).or_else(|| rfc2822(value))
     }
 
     /// Seconds since 1970.
@@ -63,6 +65,22 @@ impl fmt::Display for Stamp {
     }
 }
 
+/// A date as in mail: `Sun, 06 Nov 1994 08:49:37 +0000`. One without a zone is in UTC; one of another zone is not taken.
+fn rfc2822(value: &str) -> Option<Stamp> {
+    if value.len() > LONGEST {
+        return None;
+    }
+    let parse = |value: &str| PARSER.parse_zoned_datetime(value).ok();
+    let zoned = parse(value).or_else(|| parse(&format!("{value} +0000")))?;
+    let seconds = zoned.timestamp().as_second();
+    (zoned.offset().is_zero() && seconds >= 0).then(|| Stamp::from_unix(seconds))
+}
+
+const PARSER: DateTimeParser = DateTimeParser::new();
+
+/// No date of mail without comments is longer, in bytes.
+const LONGEST: usize = 40;
+
 /// The last second of the year 9999.
 const LAST: u64 = 253_402_300_799;
 
@@ -82,7 +100,14 @@ mod tests {
             ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LAST)),
             ("Tue, 29 Feb 2000 12:00:00 GMT", Some(951_825_600)),
             ("Mon, 29 Feb 2100 12:00:00 GMT", None),
-            ("Sun, 06 Nov 1994 08:49:37 +0000", None),
+            ("Sun, 06 Nov 1994 08:49:37 +0000", Some(784_111_777)),
+            ("Sun, 06 Nov 1994 08:49:37 -0000", Some(784_111_777)),
+            ("Sun, 06 Nov 1994 08:49:37 UT", Some(784_111_777)),
+            ("Sun, 06 Nov 1994 08:49:37", Some(784_111_777)),
+            ("6 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Sun, 06 Nov 1994 09:49:37 +0100", None),
+            ("Wed, 31 Dec 1969 23:59:59 +0000", None),
+            (&format!("Sun, 06 Nov 1994 08:49:37 +0000 ({})", "x".repeat(64)), None),
             ("Sun, 06 Nov 1994 24:49:37 GMT", None),
             ("Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT", None),
             ("784111777", None),

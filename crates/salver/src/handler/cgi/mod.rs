@@ -115,7 +115,8 @@ impl Cgi {
             Input::File(file) => (file.into(), Body::Empty),
             Input::Stream(body) => (Stdio::piped(), body),
         };
-        let call = meta::Call { script: &found, document_root: self.folder.root.canonical(), content_length };
+        let call =
+            meta::Call { script: &found, document_root: &self.folder.root.canonical(), content_length };
         let mut variables = meta::variables(&request, &call);
         variables.extend(self.gateway.env.iter().map(|own| (own.name().into(), own.value().into())));
         let launch =

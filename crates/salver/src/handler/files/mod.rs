@@ -25,6 +25,7 @@ use crate::start_error::StartError;
 mod cache;
 pub(crate) mod facts;
 mod options;
+mod place;
 pub(crate) mod plan;
 pub(crate) mod resolver;
 mod respond;
@@ -164,7 +165,8 @@ impl Files {
             let Some(index) = rest.join(name) else { continue };
             match self.named(&index) {
                 Ok(Named::File(stored)) => return Ok(Found::File(index, stored)),
-                Ok(Named::Folder) | Err(Refusal::Missing) => {}
+                // Whatever cannot be sent does not hide the next one, or the listing.
+                Ok(Named::Folder) | Err(Refusal::Missing | Refusal::Unreadable | Refusal::Link) => {}
                 Err(refusal) => return Err(refusal.into()),
             }
         }
@@ -177,7 +179,9 @@ impl Files {
     /// What `path` names now.
     fn named(&self, path: &SafePath) -> Result<Named, Refusal> {
         if let Some(stored) = self.cache.find(path.as_bytes()) {
-            if stored.heat.is_hot(self.tick()) || self.root.facts(path) == Some(stored.facts) {
+            if stored.heat.is_hot(self.tick())
+                || self.root.facts_by_policy(path, &stored.resolved) == Some(stored.facts)
+            {
                 return Ok(Named::File(stored));
             }
             self.cache.remove(path.as_bytes());

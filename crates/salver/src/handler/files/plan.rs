@@ -41,19 +41,31 @@ pub(crate) fn plan(
         Verdict::Failed => return Plan::PreconditionFailed,
         Verdict::Proceed => {}
     }
-    // Only GET has ranges (§14.2); two `Range` fields are malformed, and ignored as such.
-    let mut ranges = headers.get_all(header::RANGE).iter();
-    let (Some(range), None, Some(length)) = (ranges.next(), ranges.next(), length) else {
-        return Plan::Whole;
-    };
-    if *method != Method::GET || !precondition::range_applies(headers, Some(etag), Some(modified)) {
-        return Plan::Whole;
-    }
-    match range::parse(range.as_bytes(), length) {
+    match ranges(method, headers, etag, modified, length) {
         Ranges::Ignored => Plan::Whole,
         Ranges::Unsatisfiable => Plan::Unsatisfiable,
         Ranges::One(range) => Plan::Part(range),
         Ranges::Many(ranges) => Plan::Parts(ranges),
+    }
+}
+
+/// What `Range` asks of this representation; where it is ignored, the request is as one without it.
+pub(crate) fn ranges(
+    method: &Method,
+    headers: &HeaderMap,
+    etag: &ETag,
+    modified: Stamp,
+    length: Option<u64>,
+) -> Ranges {
+    // Only GET has ranges (§14.2); two `Range` fields are malformed, and ignored as such.
+    let mut ranges = headers.get_all(header::RANGE).iter();
+    match (ranges.next(), ranges.next(), length) {
+        (Some(range), None, Some(length))
+            if *method == Method::GET && precondition::range_applies(headers, Some(etag), Some(modified)) =>
+        {
+            range::parse(range.as_bytes(), length)
+        }
+        _ => Ranges::Ignored,
     }
 }
 

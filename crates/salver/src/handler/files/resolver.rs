@@ -2,22 +2,24 @@
 //!
 //! The kernel resolves (`openat2` with `RESOLVE_BENEATH`), so no race between looking and opening can leave the root.
 //! Refused: what is neither a regular file nor a folder, and links that the policy does not allow. A FIFO, socket or device
-//! is missing, and never blocks.
+//! is missing, and never blocks. The root itself may be [replaced](super::place) at any time.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat, openat2, readlink, statat,
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlink, statat,
 };
 use rustix::io::Errno;
 
 use super::facts::Facts;
 use super::options::Symlinks;
+use super::place::{FOLDER, Held, Place};
 use crate::error::Error;
 use crate::rfc::path::SafePath;
 use crate::start_error::StartError;
@@ -25,9 +27,7 @@ use crate::start_error::StartError;
 /// A folder whose content is served.
 #[derive(Debug)]
 pub(crate) struct Root {
-    folder: OwnedFd,
-    /// Its absolute path without links: only to learn where an absolute link leads.
-    canonical: PathBuf,
+    place: Place,
     symlinks: Symlinks,
     /// Whether the kernel resolves; else the components are walked here.
     by_kernel: bool,
@@ -75,14 +75,14 @@ impl Root {
             let reason = std::io::Error::from(error);
             StartError::new(format!("cannot serve the folder {}: {reason}; {mend}", path.display()))
         };
-        let folder = open(path, FOLDER, Mode::empty()).map_err(fault)?;
-        let canonical = path
-            .canonicalize()
-            .map_err(|error| fault(Errno::from_io_error(&error).unwrap_or(Errno::NOENT)))?;
+        let place = Place::open(path).map_err(fault)?;
+        let held = place.now();
+        let folder = &held.as_ref().ok_or_else(|| fault(Errno::NOENT))?.folder;
         // An old kernel does not know it, and some sandboxes forbid it.
-        let probe = openat2(&folder, c".", FOLDER, Mode::empty(), ResolveFlags::BENEATH);
+        let probe = openat2(folder, c".", FOLDER, Mode::empty(), ResolveFlags::BENEATH);
         let by_kernel = !matches!(probe, Err(Errno::NOSYS | Errno::PERM | Errno::INVAL));
-        Ok(Self { folder, canonical, symlinks, by_kernel, withheld: Vec::new() })
+        drop(held);
+        Ok(Self { place, symlinks, by_kernel, withheld: Vec::new() })
     }
 
     /// The same root, without what lies in `folders`; they may come to be later.
@@ -91,8 +91,8 @@ impl Root {
     }
 
     /// Its absolute path, without links.
-    pub(crate) fn canonical(&self) -> &Path {
-        &self.canonical
+    pub(crate) fn canonical(&self) -> PathBuf {
+        self.place.canonical()
     }
 
     /// Opens what `path` names.
@@ -101,6 +101,10 @@ impl Root {
     /// See [`Refusal`].
     pub(crate) fn open_entry(&self, path: &SafePath) -> Result<Entry, Refusal> {
         let name = relative(path);
+        // A removed folder still opens, and looks empty.
+        if path.is_root() {
+            self.place.look_again();
+        }
         let opened = match self.open_as(name, FILE) {
             Err(Refusal::Link) => {
                 let which = if self.symlinks == Symlinks::Never { "never" } else { "inside" };
@@ -154,21 +158,49 @@ impl Root {
     /// It only tells whether something opened before by [`Root::open_entry`] is still the same: it opens nothing, so it may
     /// follow links.
     pub(crate) fn facts(&self, path: &SafePath) -> Option<Facts> {
-        statat(&self.folder, relative(path), AtFlags::empty()).ok().as_ref().and_then(Facts::of_file)
+        let held = self.place.now();
+        statat(&held.as_ref()?.folder, relative(path), AtFlags::empty())
+            .ok()
+            .as_ref()
+            .and_then(Facts::of_file)
+    }
+
+    /// The same for what was last opened or looked at so at the time `resolved`. SECURITY: every 250 ms it is resolved as
+    /// the policy says, for a folder may be moved out of the root and a link to it left in its place.
+    pub(crate) fn facts_by_policy(&self, path: &SafePath, resolved: &AtomicU64) -> Option<Facts> {
+        if !self.place.is_due(resolved) {
+            return self.facts(path);
+        }
+        let opened = self.open_as(relative(path), OFlags::PATH | OFlags::CLOEXEC).ok()?;
+        if self.withholds(&opened) {
+            return None;
+        }
+        fstat(&opened).ok().as_ref().and_then(Facts::of_file)
     }
 
     fn open_as(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
+        let open = || self.open_in(self.place.now().as_ref().ok_or(Refusal::Missing)?, name, flags);
+        match open() {
+            // It may be there in a folder that took the root's place.
+            Err(Refusal::Missing) if self.place.look_again() => open(),
+            opened => opened,
+        }
+    }
+
+    fn open_in(&self, held: &Held, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
         let opened = match self.symlinks {
             // A `SafePath` holds no `..`: without links it cannot leave, and with them it may.
             Symlinks::Follow if !self.by_kernel => {
-                openat(&self.folder, name, flags, Mode::empty()).map_err(Refusal::from)
+                openat(&held.folder, name, flags, Mode::empty()).map_err(Refusal::from)
             }
-            Symlinks::Follow => self.resolve(name, flags, ResolveFlags::NO_MAGICLINKS),
-            Symlinks::Inside if self.by_kernel => self.resolve(name, flags, INSIDE),
-            Symlinks::Inside | Symlinks::Never => self.open_without_links(name, flags),
+            Symlinks::Follow => Self::resolve(held, name, flags, ResolveFlags::NO_MAGICLINKS),
+            Symlinks::Inside if self.by_kernel => Self::resolve(held, name, flags, INSIDE),
+            Symlinks::Inside | Symlinks::Never => self.open_without_links(held, name, flags),
         };
         match opened {
-            Err(Refusal::Link) if self.symlinks == Symlinks::Inside => self.open_by_real_path(name, flags),
+            Err(Refusal::Link) if self.symlinks == Symlinks::Inside => {
+                self.open_by_real_path(held, name, flags)
+            }
             opened => opened,
         }
     }
@@ -177,26 +209,26 @@ impl Root {
     ///
     /// SECURITY: the real path is found by looking only; it is then opened beneath the root with no link allowed, so whoever
     /// changes a component in between gains nothing.
-    fn open_by_real_path(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
-        let real = self.canonical.join(name).canonicalize();
+    fn open_by_real_path(&self, held: &Held, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
+        let real = held.canonical.join(name).canonicalize();
         let real =
             real.map_err(|error| Refusal::from(Errno::from_io_error(&error).unwrap_or(Errno::NOENT)))?;
-        let inside = real.strip_prefix(&self.canonical).map_err(|_| Refusal::Link)?;
+        let inside = real.strip_prefix(&held.canonical).map_err(|_| Refusal::Link)?;
         let inside = if inside.as_os_str().is_empty() { OsStr::new(".") } else { inside.as_os_str() };
-        self.open_without_links(inside, flags)
+        self.open_without_links(held, inside, flags)
     }
 
-    fn open_without_links(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
+    fn open_without_links(&self, held: &Held, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
         match self.by_kernel {
-            true => self.resolve(name, flags, INSIDE.union(ResolveFlags::NO_SYMLINKS)),
-            false => self.walk(name, flags),
+            true => Self::resolve(held, name, flags, INSIDE.union(ResolveFlags::NO_SYMLINKS)),
+            false => Self::walk(held, name, flags),
         }
     }
 
-    fn resolve(&self, name: &OsStr, flags: OFlags, how: ResolveFlags) -> Result<OwnedFd, Refusal> {
+    fn resolve(held: &Held, name: &OsStr, flags: OFlags, how: ResolveFlags) -> Result<OwnedFd, Refusal> {
         let mut tries = 0..RETRIES;
         loop {
-            match openat2(&self.folder, name, flags, Mode::empty(), how) {
+            match openat2(&held.folder, name, flags, Mode::empty(), how) {
                 Ok(opened) => return Ok(opened),
                 // Something was renamed while a `..` in a link was resolved (openat2(2)).
                 Err(Errno::AGAIN | Errno::INTR) if tries.next().is_some() => {}
@@ -208,11 +240,11 @@ impl Root {
     }
 
     /// Opens one component after the other, each beneath the one before, and follows no link.
-    fn walk(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
+    fn walk(held: &Held, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {
         let mut names = name.as_bytes().split(|byte| *byte == b'/').peekable();
         let mut at: Option<OwnedFd> = None;
         while let Some(name) = names.next() {
-            let from = at.as_ref().map_or(self.folder.as_fd(), |folder| folder.as_fd());
+            let from = at.as_ref().map_or(held.folder.as_fd(), |folder| folder.as_fd());
             let is_last = names.peek().is_none();
             let flags = if is_last { flags } else { OFlags::PATH | OFlags::CLOEXEC };
             let opened = match openat(from, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
@@ -250,7 +282,9 @@ impl From<Refusal> for Error {
             Refusal::Unreadable => Self::not_found().because("no permission"),
             Refusal::Link => Self::not_found().because("a symbolic link that is not followed"),
             Refusal::Exhausted(error) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too many files are open").because(error)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too many files are open")
+                    .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+                    .because(error)
             }
             Refusal::Failed(error) => Self::internal(error),
         }
@@ -264,8 +298,6 @@ fn relative(path: &SafePath) -> &OsStr {
 
 /// `O_NONBLOCK`: opening a FIFO waits for nobody.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
-
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 const INSIDE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
@@ -365,6 +397,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_believed_is_resolved_again_by_the_policy() {
+        let temp = tree();
+        let path = SafePath::parse(b"/a/b/file").unwrap();
+        for root in roots(&temp, Symlinks::Inside) {
+            let Entry::File(_, facts) = root.open_entry(&path).unwrap() else { panic!("a file") };
+            while !root.place.is_due(&AtomicU64::new(0)) {
+                std::thread::yield_now();
+            }
+            assert_eq!(root.facts_by_policy(&path, &AtomicU64::new(0)), Some(facts));
+            std::fs::rename(temp.path().join("root/a"), temp.path().join("a")).unwrap();
+            symlink("../a", temp.path().join("root/a")).unwrap();
+            assert_eq!(root.facts(&path), Some(facts));
+            assert_eq!(root.facts_by_policy(&path, &AtomicU64::new(0)), None);
+            std::fs::remove_file(temp.path().join("root/a")).unwrap();
+            std::fs::rename(temp.path().join("a"), temp.path().join("root/a")).unwrap();
+        }
+    }
+
+    #[test]
     fn only_files_and_folders_are_opened_and_nothing_blocks() {
         let temp = tree();
         let root = temp.path().join("root");
@@ -390,6 +441,18 @@ mod tests {
         for root in roots(&temp, Symlinks::Inside) {
             assert_eq!(opens(&root, &long), "missing");
             assert_eq!(opens(&root, &deep), "missing");
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_system_has_its_status() {
+        use Errno as E;
+        let missing = [E::NOENT, E::NOTDIR, E::LOOP, E::NAMETOOLONG, E::ACCESS].map(|errno| (errno, 404));
+        let exhausted = [E::MFILE, E::NFILE, E::NOMEM].map(|errno| (errno, 503));
+        for (errno, status) in missing.into_iter().chain(exhausted).chain([(E::IO, 500)]) {
+            let error = Error::from(Refusal::from(errno));
+            assert_eq!(error.status().as_u16(), status, "{errno}");
+            assert_eq!(error.headers().contains_key(header::RETRY_AFTER), status == 503, "{errno}");
         }
     }
 

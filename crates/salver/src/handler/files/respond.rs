@@ -49,12 +49,14 @@ pub(crate) fn respond(request: &Request, head: &Head, source: Source) -> Answer 
         }
         Plan::Parts(ranges) => Ok(parts(head, &source, &ranges, length_or_zero)),
         Plan::NotModified => Ok(not_modified(head)),
-        Plan::PreconditionFailed => {
-            Err(Error::new(StatusCode::PRECONDITION_FAILED, "The file is not as the request expects it"))
-        }
+        Plan::PreconditionFailed => Err(varying(
+            head,
+            Error::new(StatusCode::PRECONDITION_FAILED, "The file is not as the request expects it"),
+        )),
         Plan::Unsatisfiable => {
-            Err(Error::new(StatusCode::RANGE_NOT_SATISFIABLE, "The file has no such range")
-                .with_header(header::CONTENT_RANGE, range::unsatisfied(length_or_zero)))
+            let error = Error::new(StatusCode::RANGE_NOT_SATISFIABLE, "The file has no such range");
+            let content_range = range::unsatisfied(length_or_zero);
+            Err(varying(head, error.with_header(header::CONTENT_RANGE, content_range)))
         }
     }
 }
@@ -99,6 +101,14 @@ fn with_head(status: StatusCode, head: &Head, body: Body) -> Response {
 pub(crate) fn say_if_empty(response: &mut Response) {
     if response.body().is_empty() {
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// An error that depends on the representation varies as it does (RFC 9110 §12.5.5).
+fn varying(head: &Head, error: Error) -> Error {
+    match head.headers.get(header::VARY) {
+        Some(vary) => error.with_header(header::VARY, vary.clone()),
+        None => error,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -26,6 +26,8 @@ pub(crate) struct Stored {
     encoded: [OnceLock<(Head, Bytes)>; Coding::ALL.len()],
     /// The codings that precompressed siblings were last seen for, a bit each.
     siblings: AtomicU8,
+    /// When the path was last resolved as the policy says, as the resolver counts time.
+    pub(crate) resolved: AtomicU64,
     pub(crate) heat: Heat,
     pub(crate) siblings_heat: Heat,
 }
@@ -63,6 +65,7 @@ impl Stored {
             head,
             encoded: Default::default(),
             siblings: AtomicU8::new(0),
+            resolved: AtomicU64::new(0),
             heat: Heat::default(),
             siblings_heat: Heat::default(),
         }

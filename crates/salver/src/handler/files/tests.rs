@@ -400,6 +400,78 @@ async fn text_is_compressed_here_and_each_coding_has_its_tag() {
 }
 
 #[tokio::test]
+async fn a_range_that_is_ignored_is_as_if_it_were_not_there() {
+    let text = "some text\n".repeat(1000);
+    let site = site().file("a.txt", &text).settled();
+    let gzip = ("accept-encoding", "gzip");
+    let coded = site.get("/a.txt", &[gzip]).await.header("etag").to_owned();
+    let plain = site.get("/a.txt", &[]).await.header("etag").to_owned();
+    let range = ("range", "bytes=0-3");
+    let flood = format!("bytes={}", ["0-0"; 17].join(","));
+    let ignored: [&[(&'static str, &str)]; 6] = [
+        &[("range", "bytes=9-0")],
+        &[("range", "lines=0-3")],
+        &[("range", &flood)],
+        &[range, range],
+        &[range, ("if-range", "\"other\"")],
+        // A tag of what is compressed here: the range is one of the file as it is, if of anything.
+        &[range, ("if-range", &coded)],
+    ];
+    for fields in ignored {
+        let got = site.get("/a.txt", &[&[gzip], fields].concat()).await;
+        assert_eq!((got.status, got.header("etag")), (200, &*coded), "{fields:?}");
+        assert_eq!(decode(&got.body, Coding::Gzip), text.as_bytes());
+        let again = [&[gzip, ("if-none-match", &*coded)], fields].concat();
+        assert_eq!(site.get("/a.txt", &again).await.status, 304, "{fields:?}");
+    }
+    let head = site.ask(Method::HEAD, "/a.txt", &[gzip, range]).await;
+    assert_eq!((head.status, head.header("etag")), (200, &*coded));
+    // One that counts selects the file as it is, and the preconditions are of what would be sent.
+    site.get("/a.txt", &[gzip, range, ("if-range", &plain)]).await.is(206, "some");
+    assert_eq!(site.get("/a.txt", &[gzip, range, ("if-none-match", &plain)]).await.status, 304);
+    assert_eq!(site.get("/a.txt", &[gzip, range, ("if-none-match", &coded)]).await.status, 206);
+}
+
+#[tokio::test]
+async fn an_index_that_cannot_be_sent_hides_nothing() {
+    let site = site().file("both/index.htm", "htm").file("alone/x", "");
+    std::fs::write(site.temp.path().join("secret"), "secret").unwrap();
+    for folder in ["both", "alone"] {
+        symlink("../../secret", site.path(folder).join("index.html")).unwrap();
+    }
+    site.get("/both/", &[]).await.is(200, "htm");
+    assert!(site.get("/alone/", &[]).await.body.ends_with(b"</html>\n"));
+}
+
+#[tokio::test]
+async fn a_root_that_is_made_again_is_served() {
+    let site = site().file("a.txt", "old").file("sub/b.txt", "old").settled();
+    site.get("/a.txt", &[]).await.is(200, "old");
+    std::fs::remove_dir_all(site.path("")).unwrap();
+    for path in ["/", "/a.txt", "/sub/"] {
+        site.get(path, &[]).await.is(404, "File not found");
+    }
+    std::fs::create_dir(site.path("")).unwrap();
+    let site = site.file("a.txt", "new");
+    site.get("/a.txt", &[]).await.is(200, "new");
+    std::fs::rename(site.path(""), site.temp.path().join("gone")).unwrap();
+    site.get("/", &[]).await.is(404, "File not found");
+    let site = site.file("index.html", "newest");
+    site.get("/", &[]).await.is(200, "newest");
+}
+
+#[tokio::test]
+async fn errors_vary_as_the_file_does() {
+    let site = site().file("a.txt", "x").file("a.bin", "x");
+    for (path, vary) in [("/a.txt", "Accept-Encoding"), ("/a.bin", "")] {
+        for (field, status) in [(("if-match", "\"other\""), 412), (("range", "bytes=9-"), 416)] {
+            let got = site.get(path, &[field]).await;
+            assert_eq!((got.status, got.header("vary")), (status, vary), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_file_is_served_at_the_root_and_by_its_name() {
     let site = site().file(".one.txt", "one").file("other.txt", "other");
     let files = Files::open_file(&site.path(".one.txt"), Options::default()).unwrap();

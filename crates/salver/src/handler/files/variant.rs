@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::header;
 
+use super::plan::ranges;
 use super::respond::{Source, respond};
 use super::stored::{Content, Head, Made, Stored};
 use super::{Files, Named};
@@ -16,11 +17,12 @@ use crate::handler::{Answer, Reply};
 use crate::request::Request;
 use crate::rfc::accept::{Coding, Codings};
 use crate::rfc::path::SafePath;
+use crate::rfc::range::Ranges;
 use crate::workshop;
 
 impl Files {
     /// Answers with the representation that the client likes best.
-    pub(super) fn send(&self, request: Request, path: &SafePath, stored: Arc<Stored>) -> Reply<'_> {
+    pub(super) fn send(&self, mut request: Request, path: &SafePath, stored: Arc<Stored>) -> Reply<'_> {
         let codings = Codings::parse(&request.headers);
         if !SUFFIXES.iter().any(|(coding, _)| codings.takes(*coding)) {
             return Reply::ready(respond(&request, &stored.head, source(&stored)));
@@ -34,8 +36,14 @@ impl Files {
                 }
             }
         }
-        // A part of what is compressed here would cost compressing all that comes before it.
-        if stored.is_text() && !request.headers.contains_key(header::RANGE) {
+        // A part of what is compressed here would cost compressing all that comes before it: a range that counts is one of the
+        // file as it is, and the preconditions then are, too (RFC 9110 §13.2.1: of what would be sent).
+        let Head { etag, modified, .. } = &stored.head;
+        let size = Some(stored.facts.size);
+        if stored.is_text()
+            && ranges(&request.method, &request.headers, etag, *modified, size) == Ranges::Ignored
+        {
+            request.headers.remove(header::RANGE);
             match codings.choose(&Coding::ALL) {
                 None | Some(Coding::Identity) => {}
                 Some(coding) => return self.send_encoded(request, path, stored, coding),
