@@ -9,6 +9,8 @@ pub mod guard;
 pub mod handler;
 pub mod http1;
 pub mod listen;
+#[cfg(feature = "cli")]
+mod number;
 mod request;
 pub mod rfc;
 mod route;
