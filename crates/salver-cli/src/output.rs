@@ -10,6 +10,7 @@ use clap::CommandFactory as _;
 use salver::{Local, StartError};
 
 use crate::args::Refusal;
+use crate::events::escaped;
 use crate::options::Options;
 use crate::run::Failure;
 
@@ -62,12 +63,12 @@ pub(crate) fn failure(failure: &Failure) -> ExitCode {
 }
 
 fn start_error(error: &StartError) -> ExitCode {
-    to_stderr(format_args!("salver: error: {error}"));
+    to_stderr(format_args!("salver: error: {}", escaped(&error.to_string())));
     ExitCode::FAILURE
 }
 
 fn wrong_use(message: &str) -> ExitCode {
-    to_stderr(format_args!("{}\nsalver: error: {message}", Options::command().render_usage()));
+    to_stderr(format_args!("{}\nsalver: error: {}", Options::command().render_usage(), escaped(message)));
     ExitCode::from(2)
 }
 
