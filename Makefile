@@ -3,7 +3,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CARGO ?= cargo
 
-.PHONY: help build run check test test-rust test-clients fuzz bench bench-quick clean
+PREFIX ?= /usr/local
+DESTDIR ?=
+GENERATED := build/generated
+
+.PHONY: help build run check test test-rust test-clients fuzz bench bench-quick generated install uninstall clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,15 +20,16 @@ run: build ## build and serve the tour
 
 check: ## format and lints
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	$(CARGO) clippy --workspace --all-targets --features salver/tower --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --features salver/tower --locked --quiet
+	CARGO=$(CARGO) tests/features.sh
 	$(PYTHON) tests/lint.py
 	$(PYTHON) -m unittest -q bench.test_bench
 
 test: check test-rust test-clients ## everything
 
 test-rust: ## unit, property and black-box tests in Rust
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --features salver/tower --locked
 
 test-clients: build ## real clients and oracles against the built command
 	SALVER=target/release/salver $(PYTHON) tests/run.py
@@ -37,6 +42,24 @@ bench: build ## salver beside its peers, into bench/results/
 
 bench-quick: build ## the same in under 3 minutes
 	$(PYTHON) -m bench --quick
+
+generated: ## manual page and shell completions, into build/generated/
+	$(CARGO) run --release --quiet --locked -p salver-cli --example generate -- $(GENERATED)
+
+install: build generated ## into PREFIX (/usr/local), below DESTDIR
+	install -Dm755 target/release/salver $(DESTDIR)$(PREFIX)/bin/salver
+	install -Dm644 $(GENERATED)/salver.1 $(DESTDIR)$(PREFIX)/share/man/man1/salver.1
+	install -Dm644 $(GENERATED)/salver.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/salver
+	install -Dm644 $(GENERATED)/_salver $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_salver
+	install -Dm644 $(GENERATED)/salver.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/salver.fish
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/licenses/salver LICENSE-MIT LICENSE-APACHE
+
+uninstall: ## what `make install` put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/salver $(DESTDIR)$(PREFIX)/share/man/man1/salver.1 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/salver \
+	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_salver \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/salver.fish
+	rm -rf $(DESTDIR)$(PREFIX)/share/licenses/salver
 
 clean: ## remove what was built
 	rm -rf build && $(CARGO) clean

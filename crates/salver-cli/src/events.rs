@@ -121,14 +121,22 @@ fn line(time: &str, level: Level, text: &Text) -> String {
     let level = if level == Level::WARN { "WARNING" } else { level.as_str() };
     let pid = std::process::id();
     let mut line = format!("[{time}] [{pid}] [{level}] ");
-    for char in text.message.chars().chain(text.fields.chars()) {
+    line.push_str(&escaped(&text.message));
+    line.push_str(&escaped(&text.fields));
+    line.push('\n');
+    line
+}
+
+/// `text` in one line.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for char in text.chars() {
         match char {
-            // SECURITY: an event quotes what clients sent; C1 controls command terminals, too.
+            // SECURITY: it quotes what clients sent; C1 controls command terminals, too.
             char if char.is_control() => line.extend(char.escape_unicode()),
             char => line.push(char),
         }
     }
-    line.push('\n');
     line
 }
 

@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+mod access;
 pub mod announce;
 pub mod args;
 pub mod events;
@@ -20,14 +21,16 @@ pub mod targets;
 /// Runs the command with `args` (the program's name first) and returns its exit code: 0 when all went well, 1 for what
 /// cannot start, 2 for wrong use.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let parsed = match args::parse(args, |name| env::var_os(name)) {
+    let parsed = match args::parse(args, env::vars_os()) {
         Ok(parsed) => parsed,
         Err(refusal) => return output::refusal(refusal),
     };
     if parsed.options.args.print_config {
         return output::config(args::as_toml(&parsed));
     }
-    match run::run(parsed.options) {
+    let ran = run::run(parsed);
+    events::flush();
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => output::failure(&failure),
     }

@@ -63,4 +63,6 @@ pub struct Options {
 }
 
 const SOURCES: &str = "Each option is also a key of the config file (keep_alive = 5) and an environment variable \
-    (SALVER_KEEP_ALIVE=5). The command line wins over the environment, and that over the file.";
+    (SALVER_KEEP_ALIVE=5). The command line wins over the environment, and that over the file.\n\n\
+    Signals: TERM stops when running requests have ended, INT (Ctrl-C) and QUIT stop at once, USR1 reopens the access log.\n\n\
+    Examples:\n  salver ~/site 9000\n  salver -b 127.0.0.1 --mount /docs=./manual --mount /api=cgi:./scripts";

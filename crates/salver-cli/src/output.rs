@@ -11,6 +11,7 @@ use salver::{Local, StartError};
 
 use crate::announce;
 use crate::args::Refusal;
+use crate::events::escaped;
 use crate::options::Options;
 use crate::run::Failure;
 
@@ -82,12 +83,12 @@ pub(crate) fn failure(failure: &Failure) -> ExitCode {
 }
 
 fn start_error(error: &StartError) -> ExitCode {
-    to_stderr(format_args!("salver: error: {error}"));
+    to_stderr(format_args!("salver: error: {}", escaped(&error.to_string())));
     ExitCode::FAILURE
 }
 
 fn wrong_use(message: &str) -> ExitCode {
-    to_stderr(format_args!("{}\nsalver: error: {message}", Options::command().render_usage()));
+    to_stderr(format_args!("{}\nsalver: error: {}", Options::command().render_usage(), escaped(message)));
     ExitCode::from(2)
 }
 

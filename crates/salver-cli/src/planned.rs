@@ -30,9 +30,10 @@ pub(crate) const OPTIONS: &[Planned] = &[
 /// The kinds of TARGET to come, by their prefix.
 pub(crate) const KINDS: &[(&str, &str)] = &[("asgi:", PYTHON), ("handler:", PYTHON), ("wsgi:", PYTHON)];
 
-/// What to say of `option`, spelled as typed (`--reload`, `-w`) or as a key (`max_requests`).
+/// What to say of `option`, spelled as typed (`--reload`, `-w`), as a key (`max_requests`) or as a variable.
 pub(crate) fn refusal(option: &str) -> Option<String> {
-    let name = option.trim_start_matches('-');
+    let name = option.strip_prefix("SALVER_").map_or_else(|| option.to_owned(), str::to_lowercase);
+    let name = name.trim_start_matches('-');
     let name = name.split_once('=').map_or(name, |(name, _)| name).replace('_', "-");
     let short = || name.chars().next().filter(|_| name.len() == 1);
     let planned = OPTIONS
@@ -65,6 +66,8 @@ mod tests {
             ("--tls-cert=x", true),
             ("-w", true),
             ("max_requests", true),
+            ("SALVER_TLS_CERT", true),
+            ("SALVER_HIDDEN", false),
             ("--hidden", false),
             ("-x", false),
             ("", false),

@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 
 use salver::StartError;
+use salver::finish::log::AccessLog;
 
 use crate::process::Options;
 
@@ -49,12 +50,24 @@ impl Privileges {
         Ok(Self { user: user.transpose()?, group: group.transpose()? })
     }
 
-    /// Becomes that user and group; nothing regains what is given up here.
+    /// Whether the process stays who it is.
+    pub(crate) fn are_kept(&self) -> bool {
+        self.user.is_none() && self.group.is_none()
+    }
+
+    /// Becomes that user and group, who own the log from then on; nothing regains what is given up here.
     ///
     /// # Errors
     /// The process may not: it is not root.
-    pub(crate) fn drop(self) -> Result<(), StartError> {
+    pub(crate) fn drop(self, log: &AccessLog) -> Result<(), StartError> {
         let gid = self.group.or(self.user.as_ref().and_then(|user| user.gid));
+        if let Some(user) = &self.user
+            && let Err(error) = log.give_to(Some(user.uid), gid)
+        {
+            tracing::warn!("--access-log: {error}; after -u, USR1 may not be able to open it anew");
+        }
+        // Who named a user alone hears of that option.
+        let option = if self.group.is_some() { "--group" } else { "--user" };
         if let Some(gid) = gid {
             let groups = match self.user.as_ref().and_then(|user| user.name.as_ref()) {
                 // SAFETY: `name` is a C string that outlives the call.
@@ -62,9 +75,9 @@ impl Privileges {
                 // SAFETY: one group is read from a variable that outlives the call.
                 None => unsafe { libc::setgroups(1, &raw const gid) },
             };
-            done("--group", groups)?;
+            done(option, groups)?;
             // SAFETY: no memory is involved.
-            done("--group", unsafe { libc::setgid(gid) })?;
+            done(option, unsafe { libc::setgid(gid) })?;
         }
         let Some(user) = self.user else { return Ok(()) };
         if gid.is_none() {

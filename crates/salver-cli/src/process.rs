@@ -18,7 +18,8 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub pid: Option<PathBuf>,
 
-    /// Serve as this user, by name or number, once the addresses are bound
+    /// Serve as this user, by name or number, once the addresses are bound; to rotate --access-log they need a folder they may
+    /// write to
     #[arg(short, long, value_name = "U")]
     pub user: Option<String>,
 
@@ -81,11 +82,15 @@ impl PidFile {
 impl Drop for PidFile {
     fn drop(&mut self) {
         // Somebody else's number may stand there by now. After -u we may not be allowed to, as in gunicorn.
-        if read(&self.0) == Some(rustix::process::getpid())
-            && let Err(error) = fs::remove_file(&self.0)
+        let removed = match fs::read_to_string(&self.0) {
+            Ok(text) if number(&text) != Some(rustix::process::getpid()) => return,
+            Ok(_) => fs::remove_file(&self.0),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed
             && error.kind() != ErrorKind::NotFound
         {
-            tracing::debug!("--pid {}: {error}", self.0.display());
+            tracing::warn!("--pid {}: {error}; remove it", self.0.display());
         }
     }
 }
@@ -115,7 +120,11 @@ pub(crate) fn passed_sockets(variable: impl Fn(&str) -> Option<String>, process:
 const MOST_SOCKETS: u32 = 1024;
 
 fn read(path: &Path) -> Option<Pid> {
-    Pid::from_raw(fs::read_to_string(path).ok()?.trim().parse().ok()?)
+    number(&fs::read_to_string(path).ok()?)
+}
+
+fn number(text: &str) -> Option<Pid> {
+    Pid::from_raw(text.trim().parse().ok()?)
 }
 
 fn lives(pid: Pid) -> bool {

@@ -6,7 +6,8 @@ use salver::finish::log::AccessLog;
 use salver::listen::Listeners;
 use salver::{Server, Site, StartError};
 
-use crate::options::Options;
+use crate::access::Needed;
+use crate::args::Parsed;
 use crate::privileges::{self, Privileges};
 use crate::process::{self, PidFile};
 use crate::signals::Caught;
@@ -28,13 +29,17 @@ impl From<StartError> for Failure {
 }
 
 /// Serves until a signal says to stop.
-pub(crate) fn run(options: Options) -> Result<(), Failure> {
+pub(crate) fn run(parsed: Parsed) -> Result<(), Failure> {
+    let Parsed { options, warnings, .. } = parsed;
     if let Some(umask) = options.process.umask {
         umask.apply();
     }
     process::raise_open_files();
     privileges::keep_descriptors();
     events::start(&options.events)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     let log = Arc::new(AccessLog::open(&options.log)?);
     let site = Site::new().guard(options.guard.clone()).headers(&options.headers)?.log(log.clone());
     let site = site.look(&options.files.listing.look)?;
@@ -48,7 +53,9 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let signals = Caught::new()?;
     let loops = std::thread::available_parallelism().map_or(1, usize::from);
     let listeners = Listeners::open(&options.targets.addresses(), loops)?;
-    privileges.drop()?;
+    let needed = if privileges.are_kept() { Vec::new() } else { options.targets.needed() };
+    privileges.drop(&log)?;
+    needed.iter().try_for_each(Needed::check)?;
 
     let server = Server::new(site).http1(options.http1).options(options.server);
     let running = server.when_relieved(memory::give_back).start(listeners)?;
@@ -60,6 +67,5 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     }
     signals.obey(running.stop(), log)?;
     running.wait();
-    events::flush();
     Ok(())
 }

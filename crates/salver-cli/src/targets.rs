@@ -12,6 +12,7 @@ use salver::handler::gateway::Variable;
 use salver::listen::Address;
 use salver::{Handler, Site, StartError, handler};
 
+use crate::access::Needed;
 use crate::options::Options as All;
 use crate::planned;
 use crate::process;
@@ -26,7 +27,7 @@ pub struct Options {
     first: Option<OsString>,
 
     /// The port to listen on
-    #[arg(value_name = "PORT", help_heading = "Arguments")]
+    #[arg(value_name = "PORT", help_heading = "Arguments", value_parser = port)]
     second: Option<u16>,
 
     /// TARGET as an option, for files and the environment
@@ -38,7 +39,7 @@ pub struct Options {
     pub bind: Vec<Address>,
 
     /// The port where --bind names none; 0 takes a free one
-    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    #[arg(long, value_name = "PORT", default_value_t = 8000, value_parser = port)]
     pub port: u16,
 
     /// The folder to serve, the same as TARGET
@@ -104,6 +105,18 @@ impl Options {
         root.into_iter().chain(self.mount.iter().cloned()).collect()
     }
 
+    /// What has to be readable for what is served.
+    pub(crate) fn needed(&self) -> Vec<Needed> {
+        let mounts = self.mounts();
+        let paths =
+            mounts.iter().filter(|mount| !mount.target.as_bytes().starts_with(b"redirect:")).map(|mount| {
+                let target = mount.target.as_bytes();
+                let path = [&b"files:"[..], b"cgi:"].iter().find_map(|kind| target.strip_prefix(*kind));
+                Path::new(OsStr::from_bytes(path.unwrap_or(target)))
+            });
+        paths.filter_map(Needed::new).collect()
+    }
+
     /// The folder below `/` whose scripts `--cgi` runs.
     fn script_root(&self) -> Result<Option<PathBuf>, StartError> {
         let root = self.mounts().into_iter().find(|mount| self.cgi && mount.prefix == "/");
@@ -157,13 +170,18 @@ impl Mount {
     }
 }
 
+fn port(text: &str) -> Result<u16, StartError> {
+    text.parse().map_err(|_| StartError::new("no port; give a number from 0 to 65535"))
+}
+
 /// Mounts everything that `options` name on `site`.
 ///
 /// # Errors
 /// A target that does not exist, is no kind we know, or is mounted twice.
 pub(crate) fn mount(mut site: Site, options: &All) -> Result<Site, Failure> {
     for Mount { prefix, target } in options.targets.mounts() {
-        site = site.mount_shared(&prefix, open(&target, options)?)?;
+        let handler = open(&target, options)?;
+        site = site.mount_shared(&prefix, handler).map_err(|error| Failure::Usage(error.to_string()))?;
     }
     if let Some(root) = options.targets.script_root()? {
         let scripts = open_scripts(&root, options)?;
@@ -187,7 +205,7 @@ fn open(target: &OsStr, options: &All) -> Result<Arc<dyn Handler>, Failure> {
             return Err(Failure::Usage(message));
         }
     }
-    if !Path::new(target).exists() && is_python(target) {
+    if !Path::new(target).exists() && is_python(target, Path::exists) {
         return Err(Failure::Usage(planned::python(&target.to_string_lossy())));
     }
     Ok(files(target, options)?)
@@ -195,6 +213,10 @@ fn open(target: &OsStr, options: &All) -> Result<Arc<dyn Handler>, Failure> {
 
 fn files(path: &OsStr, options: &All) -> Opened {
     let path = Path::new(path);
+    if path.try_exists().is_ok_and(|exists| !exists) {
+        let shown = path.display();
+        return Err(StartError::new(format!("no file or folder {shown}; create it or name another")));
+    }
     let open = if path.is_file() { Files::open_file } else { Files::open };
     let files = open(path, options.files.clone())?;
     Ok(Arc::new(files.without(options.targets.script_folders()?)))
@@ -217,8 +239,9 @@ fn redirect(url: &OsStr, _: &All) -> Opened {
     Ok(Arc::new(handler::redirect::open(url)?))
 }
 
-/// `pkg.mod:attr`, `path/to/app.py:attr`, `pkg.mod`: what names a Python application and no file.
-fn is_python(target: &OsStr) -> bool {
+/// `pkg.mod:attr`, `path/to/app.py:attr`, `pkg.mod`: what names a Python application and no file. Without an attribute
+/// `missing.iso` would be one: there the module must exist.
+fn is_python(target: &OsStr, exists: impl Fn(&Path) -> bool) -> bool {
     let Some(target) = target.to_str() else { return false };
     let (module, attribute) =
         target.split_once(':').map_or((target, None), |(module, rest)| (module, Some(rest)));
@@ -229,7 +252,11 @@ fn is_python(target: &OsStr) -> bool {
     let names_module = module.ends_with(".py") || module.split('.').all(identifier);
     match attribute {
         Some(attribute) => names_module && attribute.trim_end_matches("()").split('.').all(identifier),
-        None => names_module && module.contains('.') && !module.contains('/'),
+        None if names_module && !module.contains('/') => {
+            let path = module.replace('.', "/");
+            exists(Path::new(&format!("{path}.py"))) || exists(Path::new(&format!("{path}/__init__.py")))
+        }
+        None => false,
     }
 }
 
@@ -263,13 +290,17 @@ mod tests {
             ("mod:make()", true),
             ("path/to/app.py:attr", true),
             ("pkg.mod", true),
+            ("pkg.sub", true),
+            ("missing.iso", false),
             ("app", false),
             ("./nothing", false),
             ("/srv/no.such", false),
             ("no/such.html", false),
             ("c:/x", false),
         ] {
-            assert_eq!(is_python(OsStr::new(target)), python, "{target}");
+            let exists =
+                |path: &Path| [Path::new("pkg/mod.py"), Path::new("pkg/sub/__init__.py")].contains(&path);
+            assert_eq!(is_python(OsStr::new(target), exists), python, "{target}");
         }
     }
 

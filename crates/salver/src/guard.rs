@@ -21,10 +21,10 @@ use crate::rfc::forwarded::{self, Trusted};
 #[cfg_attr(feature = "cli", derive(clap::Args), group(skip))] // every module has an `Options`
 pub struct Options {
     /// The largest request body, in bytes; a larger one gets 413
-    #[cfg_attr(feature = "cli", arg(long, value_name = "B"))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "B", value_parser = crate::number::bytes::<u64>))]
     pub limit_body: Option<u64>,
     /// How many requests may be under way at once; more get 503 with Retry-After
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = crate::number::some::<usize>))]
     pub limit_concurrency: Option<usize>,
     /// Peers whose Forwarded and X-Forwarded-* are believed: addresses and networks (10.0.0.0/8), separated by commas, or `*`
     #[cfg_attr(feature = "cli", arg(long, value_name = "LIST"))]

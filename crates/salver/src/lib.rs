@@ -88,6 +88,8 @@ pub mod handler;
 pub mod http1;
 pub mod listen;
 pub mod look;
+#[cfg(feature = "cli")]
+mod number;
 mod request;
 pub mod rfc;
 mod route;

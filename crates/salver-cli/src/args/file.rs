@@ -8,25 +8,28 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
 use salver::StartError;
 use toml::de::{DeTable, DeValue};
 
-use super::{Given, check, is_key, repeats, takes_pairs};
+use super::{Given, Refusal, check, is_key, repeats, similar, takes_pairs};
 use crate::planned;
 
 /// What a file gives, by long name.
 pub(super) type Entries = HashMap<String, Given>;
 
 /// Reads the file at `path`, whose keys are options of `command`.
-pub(super) fn read(path: &Path, command: &Command) -> Result<Entries, StartError> {
+pub(super) fn read(path: &Path, command: &Command) -> Result<Entries, Refusal> {
     let text = fs::read_to_string(path).map_err(|error| {
-        StartError::new(format!("--config {}: {error}; name a TOML file that can be read", path.display()))
+        let path = path.display();
+        Refusal::Config(StartError::new(format!(
+            "--config {path}: {error}; name a TOML file that can be read"
+        )))
     })?;
-    parse(&text, command).map_err(|Wrong { offset, why }| {
+    parse(&text, command).map_err(|Wrong { offset, why, planned }| {
         let line = text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
-        StartError::new(format!("{}:{line}: {why}", path.display()))
+        let message = format!("{}:{line}: {why}", path.display());
+        if planned { Refusal::Usage(message) } else { Refusal::Config(StartError::new(message)) }
     })
 }
 
@@ -35,21 +38,31 @@ pub(super) fn read(path: &Path, command: &Command) -> Result<Entries, StartError
 struct Wrong {
     offset: usize,
     why: String,
+    /// The key is an option to come.
+    planned: bool,
 }
 
 fn parse(text: &str, command: &Command) -> Result<Entries, Wrong> {
     let table = DeTable::parse(text).map_err(|error| Wrong {
         offset: error.span().map_or(0, |span| span.start),
         why: error.message().replace('\n', " "),
+        planned: false,
     })?;
     let mut pairs: Vec<_> = table.get_ref().iter().collect();
     pairs.sort_by_key(|(key, _)| key.span().start); // so that the first mistake is the one that is told
     let mut entries = Entries::new();
     for (key, value) in pairs {
         let name = key.get_ref().replace('_', "-");
-        let wrong = |offset, why: &str| Wrong { offset, why: format!("{}: {why}", key.get_ref()) };
+        let wrong =
+            |offset, why: &str| Wrong { offset, why: format!("{}: {why}", key.get_ref()), planned: false };
         let arg = command.get_arguments().find(|arg| is_key(arg) && arg.get_long() == Some(&name));
-        let Some(arg) = arg else { return Err(wrong(key.span().start, &unknown(command, &name))) };
+        let Some(arg) = arg else {
+            let offset = key.span().start;
+            return Err(match planned::refusal(key.get_ref()) {
+                Some(why) => Wrong { offset, why, planned: true },
+                None => wrong(offset, &unknown(command, &name)),
+            });
+        };
         let given = given(arg, value.get_ref()).ok_or_else(|| {
             let kind = value.get_ref().type_str();
             wrong(value.span().start, &format!("{kind} is not what it takes; give {}", wanted(arg)))
@@ -114,16 +127,9 @@ fn wanted(arg: &Arg) -> &'static str {
 
 /// What to say of a key that is no option: what is meant, perhaps.
 fn unknown(command: &Command, name: &str) -> String {
-    if planned::refusal(name).is_some() {
-        return "not in this version yet".into();
-    }
-    let error = command.clone().try_get_matches_from(["salver".to_owned(), format!("--{name}")]).err();
-    let close = error.as_ref().and_then(|error| error.get(ContextKind::SuggestedArg));
-    match close {
-        Some(ContextValue::String(close)) => {
-            format!("no such option; {} is one", close.trim_start_matches('-').replace('-', "_"))
-        }
-        _ => "no such option; `salver --help` names them all".into(),
+    match similar(command, name) {
+        Some(close) => format!("no such option; {close} is one"),
+        None => "no such option; `salver --help` names them all".into(),
     }
 }
 
@@ -168,7 +174,7 @@ mod tests {
             ("hidden = true\nhiden = true", 14, "hiden: no such option; hidden is one"),
             ("zzz = 1", 0, "zzz: no such option; `salver --help`"),
             ("config = 'x'", 0, "config: no such option"),
-            ("workers = 2", 0, "workers: not in this version yet"),
+            ("workers = 2", 0, "workers: not in this version yet; it comes with worker processes"),
             ("hidden = 1", 9, "hidden: invalid value '1'"),
             ("hidden = [true]", 9, "hidden: array is not what it takes; give one value"),
             ("keep_alive = 1979-05-27", 13, "keep_alive: datetime is not"),

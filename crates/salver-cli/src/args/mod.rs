@@ -4,21 +4,25 @@
 //! defaults and messages exist once, and a new option needs no line here. A repeatable option is not put together from several
 //! sources: the one that wins replaces the others.
 
+use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
-use salver::StartError;
+use salver::{Site, StartError};
 
+use crate::events;
 use crate::options::Options as All;
 use crate::planned;
 use crate::targets::Mount;
 
+mod environment;
 mod file;
 mod print;
 
+use environment::Environment;
 pub use print::as_toml;
 
 /// Where options come from.
@@ -51,6 +55,8 @@ pub struct Options {
 pub struct Parsed {
     /// The options.
     pub options: All,
+    /// What was ignored: to be told once events are logged.
+    pub warnings: Vec<String>,
     /// The same as clap keeps them.
     matches: ArgMatches,
 }
@@ -86,16 +92,19 @@ enum Source {
 /// The first thing that is wrong, and where.
 pub fn parse(
     argv: impl Iterator<Item = OsString>,
-    environment: impl Fn(&str) -> Option<OsString>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Parsed, Refusal> {
-    let mut command = All::command();
-    command.build();
-    let typed = command.try_get_matches_from_mut(argv).map_err(|error| refuse(&error))?;
+    let mut command = command();
+    let typed = command.try_get_matches_from_mut(argv).map_err(refuse)?;
+    let environment = Environment::new(variables);
+    if let Some(planned) = environment.planned() {
+        return Err(Refusal::Usage(planned));
+    }
     let words = Words::read(&typed)?;
     let config = typed.get_one::<PathBuf>("config").cloned();
-    let config = config.or_else(|| environment("SALVER_CONFIG").map(PathBuf::from));
+    let config = config.or_else(|| environment.config().map(PathBuf::from));
     let mut file = match &config {
-        Some(path) => file::read(path, &command).map_err(Refusal::Config)?,
+        Some(path) => file::read(path, &command)?,
         None => file::Entries::new(),
     };
     let mut settings = Vec::new();
@@ -108,7 +117,7 @@ pub fn parse(
         if !is_key(arg) {
             continue;
         }
-        match of_environment(&command, arg, &environment).map_err(Refusal::Config)? {
+        match environment.given(&command, arg).map_err(Refusal::Config)? {
             Some(given) => settings.push((Source::Environment, arg, given)),
             None => settings.extend(file.remove(name).map(|given| (Source::File, arg, given))),
         }
@@ -119,9 +128,20 @@ pub fn parse(
             .filter(|setting| !is_overruled(setting, &settings))
             .flat_map(|(_, arg, given)| as_arguments(arg, given)),
     );
-    let matches = All::command().try_get_matches_from(arguments).map_err(|error| refuse(&error))?;
-    let options = All::from_arg_matches(&matches).map_err(|error| refuse(&error))?;
-    Ok(Parsed { options, matches })
+    let matches = command.clone().try_get_matches_from(arguments).map_err(refuse)?;
+    let options = read(&matches).map_err(Refusal::Usage)?;
+    Ok(Parsed { options, warnings: environment.unknown(&command), matches })
+}
+
+/// Every option, ready to be read. A value may be negative, so that its parser says what is wrong with it.
+fn command() -> Command {
+    let negative = |arg: Arg| {
+        let is_value = arg.get_long().is_some() && arg.get_action().takes_values();
+        if is_value { arg.allow_negative_numbers(true) } else { arg }
+    };
+    let mut command = All::command().mut_args(negative);
+    command.build();
+    command
 }
 
 /// TARGET and PORT, which are `--target` and `--port` without their names.
@@ -208,38 +228,6 @@ fn on_command_line(typed: &ArgMatches, arg: &Arg) -> Option<Given> {
     Some(occurrences.map(|values| values.map(OsStr::to_owned).collect()).collect())
 }
 
-/// `SALVER_KEEP_ALIVE=5`; a repeatable option's values are split as a shell does.
-fn of_environment(
-    command: &Command,
-    arg: &Arg,
-    environment: impl Fn(&str) -> Option<OsString>,
-) -> Result<Option<Given>, StartError> {
-    let Some(long) = arg.get_long() else { return Ok(None) };
-    let name = format!("SALVER_{}", long.replace('-', "_").to_uppercase());
-    // Kubernetes sets SALVER_PORT=tcp://… for a service of that name; an empty variable is how a parent takes one back.
-    let foreign = |value: &OsString| long == "port" && value.as_encoded_bytes().starts_with(b"tcp:");
-    let value = environment(&name).filter(|value| !value.is_empty() && !foreign(value));
-    let Some(value) = value else { return Ok(None) };
-    let wrong = |why: &str| StartError::new(format!("{name}: {why}"));
-    let given = if repeats(arg) {
-        let text = value.to_str().ok_or_else(|| wrong("not UTF-8"))?;
-        let words = shlex::split(text).ok_or_else(|| wrong("a quote is not closed; quote as in a shell"))?;
-        let size = if takes_pairs(arg) { 2 } else { 1 };
-        words.chunks(size).map(|words| words.iter().map(OsString::from).collect()).collect()
-    } else if is_bool(arg) {
-        let bool = match value.to_string_lossy().to_ascii_lowercase().as_str() {
-            "1" | "on" | "true" | "yes" => "true".into(),
-            "0" | "false" | "no" | "off" => "false".into(),
-            _ => value,
-        };
-        vec![vec![bool]]
-    } else {
-        vec![vec![value]]
-    };
-    check(command, arg, &given).map_err(|why| wrong(&why))?;
-    Ok(Some(given))
-}
-
 /// What would be typed for `given`.
 fn as_arguments(arg: &Arg, given: &Given) -> Vec<OsString> {
     let Some(long) = arg.get_long() else { return Vec::new() };
@@ -267,16 +255,29 @@ fn as_arguments(arg: &Arg, given: &Given) -> Vec<OsString> {
 /// Lets clap read one option alone, so that what is wrong with it can be told with its place.
 fn check(command: &Command, arg: &Arg, given: &Given) -> Result<(), String> {
     let arguments = std::iter::once("salver".into()).chain(as_arguments(arg, given));
-    match command.clone().try_get_matches_from(arguments) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(one_line(&error)),
+    let matches = command.clone().try_get_matches_from(arguments).map_err(one_line)?;
+    read(&matches).map(drop)
+}
+
+/// The options of `matches`, with what clap cannot check.
+fn read(matches: &ArgMatches) -> Result<All, String> {
+    let options = All::from_arg_matches(matches).map_err(one_line)?;
+    Site::new().headers(&options.headers).map_err(|error| error.to_string())?;
+    Ok(options)
+}
+
+/// The key that is spelled most like `long`.
+fn similar(command: &Command, long: &str) -> Option<String> {
+    let error = command.clone().try_get_matches_from(["salver".to_owned(), format!("--{long}")]).err()?;
+    match error.get(ContextKind::SuggestedArg) {
+        Some(ContextValue::String(close)) => Some(close.trim_start_matches('-').replace('-', "_")),
+        _ => None,
     }
 }
 
-fn refuse(error: &clap::Error) -> Refusal {
-    let text = || error.render().to_string();
+fn refuse(error: clap::Error) -> Refusal {
     match (error.kind(), error.get(ContextKind::InvalidArg)) {
-        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => Refusal::Shown(text()),
+        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => Refusal::Shown(error.render().to_string()),
         (ErrorKind::UnknownArgument, Some(ContextValue::String(option))) => {
             Refusal::Usage(planned::refusal(option).unwrap_or_else(|| one_line(error)))
         }
@@ -285,7 +286,24 @@ fn refuse(error: &clap::Error) -> Refusal {
 }
 
 /// clap's message without its usage and its line ends.
-fn one_line(error: &clap::Error) -> String {
+fn one_line(mut error: clap::Error) -> String {
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        return "a value is not UTF-8; write it in UTF-8".into();
+    }
+    if let (ErrorKind::ValueValidation, Some(why)) = (error.kind(), error.source())
+        && let (Some(arg), Some(value)) =
+            (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+    {
+        return format!("invalid value '{value}' for '{arg}': {why}");
+    }
+    // What was typed may hold line ends of its own.
+    let quoted = |(kind, value): (_, &ContextValue)| match value {
+        ContextValue::String(text) => Some((kind, ContextValue::String(events::escaped(text)))),
+        _ => None,
+    };
+    for (kind, value) in error.context().filter_map(quoted).collect::<Vec<_>>() {
+        error.insert(kind, value);
+    }
     let text = error.render().to_string();
     let mut line = String::new();
     for part in text.lines().map(str::trim).take_while(|part| !part.starts_with("Usage:")) {

@@ -8,9 +8,7 @@ use super::*;
 /// Reads `argv` (without the program's name) with these variables.
 fn parsed(argv: &[&str], environment: &[(&str, &str)]) -> Result<Parsed, Refusal> {
     let argv = std::iter::once("salver").chain(argv.iter().copied()).map(OsString::from);
-    parse(argv, |name| {
-        environment.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
-    })
+    parse(argv, environment.iter().map(|(name, value)| (name.into(), value.into())))
 }
 
 /// The value that counts for `key`, as it is written in TOML.
@@ -47,6 +45,7 @@ fn the_earlier_source_wins_and_replaces() {
         (&[], &[("SALVER_HIDDEN", "yes")], "hidden", "true"),
         (&["-c", config], &[], "bind", "[\"::1\", \"127.0.0.1\"]"),
         (&["-c", config], &[("SALVER_BIND", "a 'b'")], "bind", "[\"a\", \"b\"]"),
+        (&[], &[("SALVER_BIND", "[::1]:80 'unix:/a b'")], "bind", "[\"[::1]:80\", \"unix:/a b\"]"),
         (&["-c", config, "-b", "c"], &[("SALVER_BIND", "a b")], "bind", "[\"c\"]"),
         (&["-c", config], &[], "header", "[[\"A\", \"1\"]]"),
         (
@@ -117,10 +116,55 @@ fn wrong_use_is_one_line() {
         (&[], &[("SALVER_KEEP_ALIVE", "x")], "SALVER_KEEP_ALIVE: invalid value 'x'"),
         (&[], &[("SALVER_HEADER", "A")], "SALVER_HEADER: "),
         (&[], &[("SALVER_BIND", "'a")], "SALVER_BIND: a quote is not closed"),
+        (&[], &[("SALVER_TLS_CERT", "/x")], "SALVER_TLS_CERT: not in this version yet; it comes with HTTPS"),
+        (&[], &[("SALVER_HEADER", "'a b' c")], "SALVER_HEADER: --header a b c: "),
+        (&["--header", "a b", "c"], &[], "--header a b c: no name of a header"),
+        (&["--header", "Content-Length", "5"], &[], "--header Content-Length 5: the server sets"),
+        (&[".", "abc"], &[], "invalid value 'abc' for '[PORT]': no port; give a number from 0 to 65535"),
+        (&["--limit-body", "1g"], &[], "give a number of bytes without a unit"),
+        (&["--keep-alive", "-1"], &[], "'-1' is no time in seconds; give a number such as 30 or 0.5"),
+        (&["--content-type", ""], &[], "no media type; give one such as text/plain"),
+        (&["--limit-concurrency", "0"], &[], "with 0 every request would be refused"),
+        (&["--limit-request-line", "0"], &[], "with 0 every request would be refused"),
+        (&["--limit-request-fields", "0"], &[], "with 0 every request would be refused"),
+        (&["--limit-header-size", "0"], &[], "with 0 every request would be refused"),
+        (&["--no\nUsage: x"], &[], "--no\\u{a}Usage: x"),
         (&["-c", "/nonexistent.toml"], &[], "--config /nonexistent.toml: No such file"),
     ] {
         let message = message(parsed(argv, environment).unwrap_err());
         assert!(message.contains(want) && !message.contains('\n'), "{argv:?} {environment:?}: {message}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_option_is_told_and_ignored() {
+    for (name, value, want) in [
+        ("SALVER_HIDEN", "1", Some("SALVER_HIDEN: no such option; ignored; did you mean SALVER_HIDDEN?")),
+        ("SALVER_ZZZ", "1", Some("SALVER_ZZZ: no such option; ignored; `salver --help` names them all")),
+        ("SALVER_HELP", "1", Some("SALVER_HELP: an option of the command line alone; ignored")),
+        ("SALVER_ZZZ", "", None),
+        ("SALVER_HIDDEN", "1", None),
+        ("SALVER_PORT", "tcp://10.0.0.1:80", None),
+        ("SALVER_PORT_80_TCP_ADDR", "10.0.0.1", None),
+        ("SALVER_SERVICE_HOST", "10.0.0.1", None),
+        ("OTHER", "1", None),
+    ] {
+        let warnings = parsed(&[], &[(name, value)]).map_err(message).unwrap().warnings;
+        assert_eq!(warnings.first().map(String::as_str), want, "{name}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_not_utf_8_is_named() {
+    use std::os::unix::ffi::OsStringExt as _;
+    for name in ["SALVER_KEEP_ALIVE", "SALVER_BIND"] {
+        let variable = (OsString::from(name), OsString::from_vec(vec![0xff]));
+        let error = parse(["salver".into()].into_iter(), [variable].into_iter()).unwrap_err();
+        let message = message(error);
+        assert!(
+            message.starts_with(&format!("{name}: ")) && message.contains("write it in UTF-8"),
+            "{message}"
+        );
     }
 }
 

@@ -3,7 +3,10 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use crate::support::{Serve, salver, serve};
 
@@ -83,6 +86,8 @@ fn wrong_use_is_usage_and_one_line_and_2() {
         (&["70000"], "salver: error: invalid value '70000'"),
         (&["--reload"], "salver: error: --reload: not in this version yet; it comes with worker processes"),
         (&["-w", "4"], "salver: error: -w: not in this version yet"),
+        (&["--header", "a b", "1"], "salver: error: --header a b 1: no name of a header"),
+        (&["--mount", "/x=.", "--mount", "/x/=."], "salver: error: mount '/x': mounted twice"),
         (
             &["wsgi:app"],
             "salver: error: wsgi:app: not in this version yet; it comes with Python applications",
@@ -111,7 +116,9 @@ fn what_cannot_start_is_one_line_and_1() {
         (&["-g", "no-such-group"], "--group no-such-group: no such group"),
         (&["--access-log", "/no/such/log"], "/no/such/log"),
         (&["--pid", "/no/such/pid"], "--pid /no/such/pid"),
-        (&["--header", "a b", "1"], "--header a b 1"),
+        (&["missing.iso"], "no file or folder missing.iso; create it or name another"),
+        (&["--mount", "/x=redirect:foo"], "give https://… or /path"),
+        (&["no\nsuch\u{1b}"], "no file or folder no\\u{a}such\\u{1b}"),
     ] {
         let (code, lines) = fails(args);
         let [error] = &lines[..] else { panic!("{args:?}: {lines:?}") };
@@ -178,6 +185,55 @@ fn ctrl_c_says_so_and_succeeds() {
         let (status, rest) = server.wait();
         assert_eq!((status.code(), rest.as_str()), (Some(0), printed), "{signal}");
     }
+}
+
+#[test]
+fn signals_that_were_ignored_at_the_start_stay_ignored() {
+    let server = serve([""; 0]).file("a", "1").ignoring("INT HUP").start();
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+    assert_eq!(u64::from_str_radix(mask, 16).unwrap() & 3, 3, "{status}");
+    server.signal("INT");
+    server.get("/a").status(200);
+    server.signal("TERM");
+    assert_eq!(server.wait().0.code(), Some(0));
+}
+
+#[test]
+fn a_variable_that_is_no_option_is_logged_at_the_start() {
+    let server = serve([""; 0]).env("SALVER_HIDEN", "1").start();
+    let line = server.logged();
+    assert!(line.contains("[WARNING] SALVER_HIDEN: no such option; ignored"), "{line}");
+}
+
+#[test]
+fn who_the_process_becomes_must_be_able_to_read_what_it_serves() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+    let (code, lines) = fails(&[path, "-u", "54321", "-b", "127.0.0.1:0"]);
+    assert!(
+        code == 1 && lines.len() == 1 && lines[0].contains("allow the user of --user to read it"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn the_log_belongs_to_who_the_process_becomes_and_the_pid_file_that_stays_is_told() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let server = serve(["-u", "54321", "--access-log", "log", "--pid", "run/pid", "-d", "public"])
+        .file("public/a", "1")
+        .file("run/x", "")
+        .start();
+    assert_eq!(fs::metadata(server.path("log")).unwrap().uid(), 54321);
+    server.signal("TERM");
+    let line = server.logged();
+    assert!(line.contains("[WARNING] --pid run/pid: Permission denied"), "{line}");
 }
 
 #[test]
@@ -256,7 +312,8 @@ fn root_becomes_somebody_else_for_good() {
         assert!(code == 1 && lines[0].contains("start as root"), "{lines:?}");
         return;
     }
-    let server = serve(["-u", "54321", "-g", "54322", "--umask", "077"]).start();
+    let server =
+        serve(["-u", "54321", "-g", "54322", "--umask", "077", "-d", "public"]).file("public/a", "1").start();
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     for line in [
         "Uid:\t54321\t54321\t54321\t54321",
@@ -267,6 +324,19 @@ fn root_becomes_somebody_else_for_good() {
         assert!(status.lines().any(|found| found == line), "{line} in\n{status}");
     }
     assert!(status.lines().any(|line| line.trim_end() == "Groups:\t54322"), "{status}");
+}
+
+#[test]
+fn who_is_not_root_hears_of_the_option_that_was_typed() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_salver"));
+    command.args(["-d", "/", "-u", "0", "-b", "127.0.0.1:0"]);
+    if rustix::process::geteuid().is_root() {
+        command.uid(54321);
+    }
+    let output = command.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.starts_with("salver: error: --user: ") && error.contains("start as root"), "{error}");
 }
 
 #[test]

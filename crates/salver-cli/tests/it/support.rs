@@ -23,6 +23,7 @@ pub(crate) fn serve<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Serve
     Serve {
         args: args.into_iter().map(|arg| arg.as_ref().to_owned()).collect(),
         environment: Vec::new(),
+        ignored: None,
         folder: tempfile::tempdir().unwrap(),
     }
 }
@@ -30,13 +31,15 @@ pub(crate) fn serve<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Serve
 /// Runs the binary to its end in an empty folder.
 pub(crate) fn salver<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
     let folder = tempfile::tempdir().unwrap();
-    command(folder.path()).args(args).output().unwrap()
+    command(SALVER.as_ref(), folder.path()).args(args).output().unwrap()
 }
 
 /// What a server will be started with.
 pub(crate) struct Serve {
     args: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
+    /// Signals that it will find ignored.
+    ignored: Option<&'static str>,
     folder: TempDir,
 }
 
@@ -63,9 +66,22 @@ impl Serve {
         self
     }
 
+    /// Starts it with these signals ignored, as `nohup` and a script's `&` do.
+    pub(crate) fn ignoring(mut self, signals: &'static str) -> Self {
+        self.ignored = Some(signals);
+        self
+    }
+
     /// Starts the server: on a free port of 127.0.0.1 unless its arguments say where.
     pub(crate) fn start(self) -> Arc<Server> {
-        let mut command = command(self.folder.path());
+        let mut command = match self.ignored {
+            Some(signals) => {
+                let mut shell = command("sh".as_ref(), self.folder.path());
+                shell.args(["-c", &format!("trap '' {signals}; exec \"$0\" \"$@\""), SALVER]);
+                shell
+            }
+            None => command(SALVER.as_ref(), self.folder.path()),
+        };
         let says_where = |arg: &OsString| {
             ["-b", "--bind", "--port", "-c", "--config"]
                 .iter()
@@ -321,9 +337,9 @@ impl Errors {
     }
 }
 
-/// The binary, in `folder`, with no environment of ours that it would read.
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_salver"));
+/// A program, in `folder`, with no environment of ours that it would read.
+fn command(program: &OsStr, folder: &Path) -> Command {
+    let mut command = Command::new(program);
     let ours = std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(b"SALVER_"));
     for (name, _) in ours {
         command.env_remove(name);
@@ -341,6 +357,8 @@ fn address(line: &str) -> Option<SocketAddr> {
     }
     Some(address)
 }
+
+const SALVER: &str = env!("CARGO_BIN_EXE_salver");
 
 /// How long anything may take before a test fails instead of hanging.
 const PATIENCE: Duration = Duration::from_secs(20);

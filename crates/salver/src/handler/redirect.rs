@@ -21,11 +21,18 @@ pub struct Redirect {
 /// ```
 ///
 /// # Errors
-/// A location that cannot stand in a header.
+/// A location that is neither a URL with a host nor a path from the root, or that cannot stand in a header.
 pub fn open(location: &str) -> Result<Redirect, StartError> {
-    let value = HeaderValue::from_str(location).map_err(|_| {
-        StartError::new(format!("redirect to {location:?}: no URL; percent-encode what is not printable"))
-    })?;
+    let wrong = |why| StartError::new(format!("redirect to {location:?}: {why}"));
+    let scheme = location.split_once("://").map_or("", |(scheme, _)| scheme);
+    let is_url = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    // Relative to each request's own path it would lead everywhere and, below itself, in circles.
+    if !is_url && !location.starts_with('/') {
+        return Err(wrong("neither a URL nor a path; give https://… or /path"));
+    }
+    let value =
+        HeaderValue::from_str(location).map_err(|_| wrong("no URL; percent-encode what is not printable"))?;
     Ok(Redirect { location: value })
 }
 
@@ -35,5 +42,28 @@ impl Handler for Redirect {
         *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
         response.headers_mut().insert(header::LOCATION, self.location.clone());
         Reply::ready(Ok(response))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_url_or_a_path_is_a_place() {
+        for (location, good) in [
+            ("https://example.org", true),
+            ("git+ssh://host/x", true),
+            ("/new", true),
+            ("//cdn.example/x", true),
+            ("", false),
+            ("foo", false),
+            ("localhost:8000", false),
+            ("foo/bar://x", false),
+            ("://x", false),
+            ("/a\nb", false),
+        ] {
+            assert_eq!(open(location).is_ok(), good, "{location}");
+        }
     }
 }

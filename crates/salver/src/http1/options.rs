@@ -33,13 +33,16 @@ pub struct Options {
     #[cfg_attr(feature = "cli", arg(long, value_name = "S", default_value_t = Self::default().send_timeout))]
     pub send_timeout: Seconds,
     /// The longest request line, in bytes; a longer one gets 414
-    #[cfg_attr(feature = "cli", arg(long, value_name = "B", default_value_t = Self::default().limit_request_line))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "B", value_parser = crate::number::some_bytes::<usize>,
+        default_value_t = Self::default().limit_request_line))]
     pub limit_request_line: usize,
     /// The most header fields of a request; more get 431
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = Self::default().limit_request_fields))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = crate::number::some::<usize>,
+        default_value_t = Self::default().limit_request_fields))]
     pub limit_request_fields: usize,
     /// The largest request head, in bytes; a larger one gets 431
-    #[cfg_attr(feature = "cli", arg(long, value_name = "B", default_value_t = Self::default().limit_header_size))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "B", value_parser = crate::number::some_bytes::<usize>,
+        default_value_t = Self::default().limit_header_size))]
     pub limit_header_size: usize,
 }
 

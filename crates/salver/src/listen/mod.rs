@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -183,12 +183,30 @@ impl Listeners {
     }
 
     fn bind_unix(&mut self, path: &Path) -> Result<(), StartError> {
-        let fails = |error: io::Error| cannot_listen(&Address::Unix(path.into()), &error);
-        let address = SockAddr::unix(path).map_err(fails)?;
+        let fails = |error: io::Error| {
+            let folder = match path.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => folder,
+                _ => Path::new("."),
+            };
+            let mend = match error.kind() {
+                io::ErrorKind::NotFound => format!("create {} or choose another path", folder.display()),
+                io::ErrorKind::PermissionDenied => {
+                    format!("allow this user to write to {} or choose another path", folder.display())
+                }
+                _ => "choose another path".into(),
+            };
+            StartError::new(format!("--bind unix:{}: {error}; {mend}", path.display()))
+        };
+        let address = SockAddr::unix(path).map_err(|_| {
+            let shown = path.display();
+            StartError::new(format!(
+                "--bind unix:{shown}: too long for a socket; choose a path below 108 bytes"
+            ))
+        })?;
         remove_stale(path, &address)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(fails)?;
         socket.bind(&address).map_err(fails)?;
-        let file = SocketFile(path.into());
+        let file = SocketFile { path: path.into(), identity: identity(path) };
         socket.listen(BACKLOG).map_err(fails)?;
         socket.set_nonblocking(true).map_err(fails)?;
         let queues = shared(socket, self.loops).map_err(fails)?;
@@ -205,13 +223,26 @@ impl std::fmt::Debug for Listeners {
 
 /// A socket file that goes when its server does.
 #[derive(Debug)]
-pub(crate) struct SocketFile(std::path::PathBuf);
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    /// What was bound there.
+    identity: Option<(u64, u64)>,
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody may have removed it already.
-        let _ = std::fs::remove_file(&self.0);
+        // Somebody may have removed it already, or bound a socket of their own there: that one is theirs.
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+/// The device and inode of what is at `path`.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::symlink_metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 /// Takes over the file of a server that has ended: one at which nobody answers.
@@ -316,11 +347,23 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_file_that_another_server_bound_since_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let first = open(&format!("unix:{}", path.display()), 1).unwrap();
+        std::fs::rename(&path, folder.path().join("old")).unwrap(); // keeps the inode taken
+        let _second = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        drop(first);
+        assert!(path.exists());
+    }
+
+    #[test]
     fn what_cannot_be_bound_is_named_with_the_mend() {
         for (address, words) in [
             ("192.0.2.1:0", "not an address of this machine"),
             ("no-such-host.invalid:0", "does not resolve"),
-            ("unix:/no/such/folder/s", "unix:/no/such/folder/s"),
+            ("unix:/no/such/folder/s", "create /no/such/folder or choose another path"),
+            (&format!("unix:/{}", "x".repeat(120)), "too long for a socket; choose a path below 108 bytes"),
             ("fd://999", "fd://999"),
         ] {
             let error = open(address, 1).unwrap_err().to_string();

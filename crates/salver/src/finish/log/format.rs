@@ -65,6 +65,8 @@ pub(super) enum Piece {
     RequestLine,
     /// `m`: the method.
     Method,
+    /// `{wsgi.url_scheme}e`: http or https.
+    Scheme,
     /// `{RAW_URI}e`: the target as sent.
     Target,
     /// `U`: the path, decoded.
@@ -103,7 +105,10 @@ pub(super) enum Piece {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadFormat {
     /// The name of no atom.
-    #[error("no atom %({0})s; there are h l u t r m U q H s b B f a T D M L p {{name}}i {{name}}o {{NAME}}e")]
+    #[error(
+        "no atom %({0})s; there are h l u t r m U q H s b B f a T D M L p, {{name}}i and {{name}}o \
+        for headers, and {{NAME}}e where NAME is one of {VARIABLES}"
+    )]
     Atom(String),
     /// A `%` that begins no atom.
     #[error("a % that begins no atom: {0:?}; write %(name)s, or %% for a percent sign")]
@@ -238,9 +243,10 @@ impl Pieces {
         }
     }
 
-    /// A variable of the request as gateways name it (RFC 3875 §4.1, PEP 3333).
+    /// A variable of the request as gateways name it (RFC 3875 §4.1, PEP 3333), in whatever case, as gunicorn has it.
     fn variable(&mut self, name: &str) -> Option<Piece> {
-        Some(match name {
+        let name = name.to_ascii_uppercase();
+        Some(match &*name {
             "PATH_INFO" => Piece::Path,
             "QUERY_STRING" => Piece::Query,
             "RAW_URI" | "REQUEST_URI" => Piece::Target,
@@ -249,7 +255,8 @@ impl Pieces {
             "REQUEST_METHOD" => Piece::Method,
             "SERVER_PORT" => Piece::LocalPort,
             "SERVER_PROTOCOL" => Piece::Protocol,
-            "CONTENT_LENGTH" | "CONTENT_TYPE" => return self.header_variable(name),
+            "CONTENT_LENGTH" | "CONTENT_TYPE" => return self.header_variable(&name),
+            "WSGI.URL_SCHEME" => Piece::Scheme,
             _ => return self.header_variable(name.strip_prefix("HTTP_")?),
         })
     }
@@ -268,6 +275,9 @@ fn place(fields: &mut Vec<HeaderName>, name: HeaderName) -> usize {
     })
 }
 
+/// The names of `{NAME}e`, for the message.
+const VARIABLES: &str = "CONTENT_LENGTH CONTENT_TYPE HTTP_* PATH_INFO QUERY_STRING RAW_URI REMOTE_ADDR REMOTE_PORT \
+    REQUEST_METHOD REQUEST_URI SERVER_PORT SERVER_PROTOCOL wsgi.url_scheme";
 /// What `Plan::Json` reads, by place.
 static JSON_FIELDS: [HeaderName; 2] = [REFERER, USER_AGENT];
 const COMMON: &str = r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s"#;
@@ -287,6 +297,8 @@ mod tests {
             ("100%% %(T)s %%", vec![text("100% "), Piece::Seconds, text(" %")]),
             ("%(f)s%({Referer}i)s", vec![Piece::RequestField(0), Piece::RequestField(0)]),
             ("%(a)s%({etag}o)s", vec![Piece::RequestField(0), Piece::ResponseField(0)]),
+            ("%({http_host}e)s%({HTTP_HOST}e)s", vec![Piece::RequestField(0), Piece::RequestField(0)]),
+            ("%({wsgi.url_scheme}e)s", vec![Piece::Scheme]),
             ("%({HTTP_HOST}e)s%({REMOTE_PORT}e)s", vec![Piece::RequestField(0), Piece::RemotePort]),
         ] {
             assert_eq!(Pieces::parse(format).map(|pieces| pieces.list), Ok(want), "{format}");
@@ -310,6 +322,16 @@ mod tests {
             assert_eq!(error, want, "{format}");
             assert!(!error.to_string().contains('\n'));
         }
+    }
+
+    #[test]
+    fn every_variable_that_the_message_names_is_there() {
+        for name in VARIABLES.split(' ') {
+            let name = name.replace('*', "HOST");
+            assert!(format!("%({{{name}}}e)s").parse::<Format>().is_ok(), "{name}");
+        }
+        let error = "%({PATH}e)s".parse::<Format>().unwrap_err().to_string();
+        assert!(error.contains("PATH_INFO") && !error.contains("{NAME}e)"), "{error}");
     }
 
     #[test]

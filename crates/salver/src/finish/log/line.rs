@@ -115,6 +115,7 @@ fn one(out: &mut Vec<u8>, piece: &Piece, entry: &Entry<'_>, time: &str) {
         Piece::Micros => number(out, u64::try_from(entry.took.as_micros()).unwrap_or(u64::MAX)),
         Piece::Decimal => decimal(out, entry.took),
         Piece::Process => put(out, format_args!("<{}>", process::id())),
+        Piece::Scheme => out.extend_from_slice(details.scheme.as_str().as_bytes()),
         Piece::RemotePort => port(out, details.remote.map(|remote| remote.port())),
         Piece::LocalPort => port(
             out,
@@ -235,6 +236,7 @@ mod tests {
             request_fields: Vec::new(),
             response_fields: Vec::new(),
             since: None,
+            scheme: crate::Scheme::Http,
         }
     }
 

@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use self::format::Plan;
 use self::line::Entry;
 use crate::request::{Local, Peer, Request, Target};
+use crate::rfc::forwarded::Scheme;
 use crate::start_error::StartError;
 
 mod escape;
@@ -93,6 +94,7 @@ struct Open {
 struct Details {
     remote: Option<SocketAddr>,
     local: Option<Arc<Local>>,
+    scheme: Scheme,
     line: Bytes,
     /// `None` for a request that could not be read.
     target: Option<Target>,
@@ -166,6 +168,14 @@ impl AccessLog {
         }
     }
 
+    /// Gives a log file to the user and group the process is about to become, so that they can open it anew.
+    ///
+    /// # Errors
+    /// The process may not.
+    pub fn give_to(&self, user: Option<u32>, group: Option<u32>) -> std::io::Result<()> {
+        self.0.as_ref().map_or(Ok(()), |log| log.sink.give_to(user, group))
+    }
+
     /// Opens a log file anew after a rotation.
     pub fn reopen(&self) {
         if let Some(log) = &self.0 {
@@ -185,6 +195,7 @@ impl Open {
         Details {
             remote: peer.remote,
             local: Some(peer.local.clone()),
+            scheme: peer.scheme,
             line,
             target,
             request_fields,
@@ -302,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_other_formats_are_written_at_the_end() {
-        let text = logged("%(a)s %({ETag}o)s %({x}i)s %(s)s %(B)s", |log| {
+        let text = logged("%({wsgi.url_scheme}e)s %(a)s %({ETag}o)s %({x}i)s %(s)s %(B)s", |log| {
             let headers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static("t"))]);
             let mut seen = log.seen(&request(), Bytes::from_static(b"GET /x HTTP/1.1"));
             log.started(&mut seen, StatusCode::OK, &headers, None);
@@ -310,7 +321,7 @@ mod tests {
             let seen = log.seen_malformed(&peer(), Bytes::from_static(b"?"));
             log.done(seen, Outcome { status: StatusCode::BAD_REQUEST, bytes_sent: 0, complete: true });
         });
-        assert_eq!(text, "test t - 200 5\n- - - 400 0\n");
+        assert_eq!(text, "http test t - 200 5\nhttp - - - 400 0\n");
     }
 
     #[test]

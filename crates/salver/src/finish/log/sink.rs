@@ -141,6 +141,15 @@ impl Sink {
         self.rouse(state);
     }
 
+    /// Makes `user` and `group` own the file; no-op for a stream and for what is no regular file, as /dev/null.
+    pub(crate) fn give_to(&self, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
+        let output = self.0.output.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.0.path.is_none() || !output.file.metadata()?.is_file() {
+            return Ok(());
+        }
+        std::os::unix::fs::fchown(&output.file, user, group)
+    }
+
     fn stream(sink: &OnceLock<Arc<Self>>, stream: impl AsFd, name: &str) -> Result<Arc<Self>, StartError> {
         if let Some(sink) = sink.get() {
             return Ok(sink.clone());

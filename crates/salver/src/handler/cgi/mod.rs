@@ -43,7 +43,7 @@ mod spool;
 #[cfg_attr(feature = "cli", group(skip))]
 pub struct Options {
     /// How many CGI scripts run at once; more wait, at most --timeout, then get 503 [default: 4 × cores]
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = crate::number::some::<NonZeroUsize>))]
     pub cgi_limit: Option<NonZeroUsize>,
 }
 

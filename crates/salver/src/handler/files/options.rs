@@ -3,6 +3,7 @@
 use http::HeaderValue;
 
 use crate::handler::listing;
+use crate::start_error::StartError;
 
 /// What is served of a folder, and how.
 #[derive(Clone, Debug)]
@@ -18,7 +19,8 @@ pub struct Options {
     pub symlinks: Symlinks,
 
     /// The Content-Type of a file whose extension says nothing
-    #[cfg_attr(feature = "cli", arg(long, value_name = "TYPE", default_value = "application/octet-stream"))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TYPE", value_parser = media_type,
+        default_value = "application/octet-stream"))]
     pub content_type: HeaderValue,
 
     /// How folders are listed.
@@ -48,6 +50,21 @@ impl Default for Options {
             listing: listing::Options::default(),
         }
     }
+}
+
+/// Reads a media type (RFC 9110 §8.3.1), whose parameters are the user's business.
+#[cfg(feature = "cli")]
+fn media_type(text: &str) -> Result<HeaderValue, StartError> {
+    let token = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    let (essence, _) = text.split_once(';').unwrap_or((text, ""));
+    let is_type = essence.trim_end().split_once('/').is_some_and(|(kind, sub)| token(kind) && token(sub));
+    let value = HeaderValue::from_str(text).ok().filter(|_| is_type);
+    value.ok_or_else(|| {
+        StartError::new("no media type; give one such as text/plain or text/html; charset=utf-8")
+    })
 }
 
 #[cfg(all(test, feature = "cli"))]
@@ -81,6 +98,9 @@ mod tests {
         }
         assert_eq!(parse(&["--symlinks", "never"]).symlinks, Symlinks::Never);
         assert_eq!(parse(&["--content-type", "text/plain"]).content_type, "text/plain");
-        assert!(Command::try_parse_from(["salver", "--content-type", "a\nb"]).is_err());
+        for wrong in ["", "a\nb", "text", "text/", "/x", "a b/c", "text/x\r\nA: b", "text/x;\r\nA: b"] {
+            assert!(Command::try_parse_from(["salver", "--content-type", wrong]).is_err(), "{wrong:?}");
+        }
+        assert_eq!(parse(&["--content-type", "text/x; charset=utf-8"]).content_type, "text/x; charset=utf-8");
     }
 }
