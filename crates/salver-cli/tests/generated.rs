@@ -71,7 +71,7 @@ fn those_who_read_them_have_nothing_to_complain_about() {
     let (folder, _read) = generated();
     let page = folder.path().join("salver.1");
     for (program, args, file) in [
-        ("groff", &["-man", "-Tutf8", "-ww", "-z"][..], "salver.1"),
+        ("groff", &["-k", "-man", "-Tutf8", "-ww", "-z"][..], "salver.1"),
         ("mandoc", &["-T", "lint", "-W", "error"], "salver.1"),
         ("bash", &["-n"], "salver.bash"),
         ("zsh", &["-n"], "_salver"),
