@@ -19,7 +19,16 @@ def install() -> None:
     if all((BUILD / "node_modules" / package).is_dir() for package in PACKAGES):
         return
     BUILD.mkdir(exist_ok=True)
-    npm = [require("npm"), "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(BUILD), *PACKAGES]
+    npm = [
+        require("npm"),
+        "install",
+        "--silent",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+        str(BUILD),
+        *PACKAGES,
+    ]
     if subprocess.run(npm, check=False).returncode != 0:
         fail(f"{' and '.join(PACKAGES)} are not installed: {' '.join(npm)}")
 
@@ -27,7 +36,12 @@ def install() -> None:
 def play(scenario: str, url: str) -> Any:
     """What a scenario of scenarios.mjs saw."""
     install()
-    environment = {**os.environ, "BUILD": str(BUILD), "CHROMIUM": require("chromium"), "NO_PROXY": "127.0.0.1"}
+    environment = {
+        **os.environ,
+        "BUILD": str(BUILD),
+        "CHROMIUM": require("chromium"),
+        "NO_PROXY": "127.0.0.1",
+    }
     command = [require("node", "nodejs"), str(Path(__file__).with_name("drive.mjs")), scenario, url]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False

@@ -67,7 +67,10 @@ HOSTILE: list[bytes] = [
 def png(width: int, height: int, seed: int) -> bytes:
     """A picture of soft colours."""
     rows = b"".join(
-        b"\0" + b"".join(bytes(((x + seed) % 256, (y * 2 + seed) % 256, (x + y) * seed % 256)) for x in range(width))
+        b"\0"
+        + b"".join(
+            bytes(((x + seed) % 256, (y * 2 + seed) % 256, (x + y) * seed % 256)) for x in range(width)
+        )
         for y in range(height)
     )
 
@@ -87,11 +90,14 @@ class Page(Case):
         write = self.folder.write
         write("README.md", README)
         write("cover.png", png(320, 240, 3))
-        write("src/main.rs", "//! Hello.\n\nfn main() {\n    println!(\"hello\");\n}\n" * 30)
+        write("src/main.rs", '//! Hello.\n\nfn main() {\n    println!("hello");\n}\n' * 30)
         write("src/deep/notes.txt", "deep")
         write("notes.txt", "some notes")
-        write("report.pdf", b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
-              b"trailer<</Root 1 0 R>>\n")
+        write(
+            "report.pdf",
+            b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
+            b"trailer<</Root 1 0 R>>\n",
+        )
         self.folder.large("disk.iso", 5_368_709_120)
         self.folder.large("backup.tar.gz", 4_567_890)
         self.folder.folder("empty")
@@ -125,7 +131,16 @@ class Page(Case):
 
     def test_every_tool(self) -> None:
         seen = self.play("use")
-        names = ["backup.tar.gz", "cover.png", "disk.iso", "empty/", "notes.txt", "photos/", "README.md", "report.pdf"]
+        names = [
+            "backup.tar.gz",
+            "cover.png",
+            "disk.iso",
+            "empty/",
+            "notes.txt",
+            "photos/",
+            "README.md",
+            "report.pdf",
+        ]
         names += ["src/", "tone.wav"]
         self.assertEqual(seen["names"], names)
         self.assertEqual(seen["bySize"][:4], ["empty/", "photos/", "src/", "notes.txt"])
@@ -141,7 +156,9 @@ class Page(Case):
         self.assertRegex(machine, r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
         self.assertEqual(seen["filtered"], ["README.md", "report.pdf"])
         self.assertEqual(seen["count"], "2 of 10 shown")
-        self.assertEqual([seen["first"], seen["second"], seen["again"]], ["README.md", "report.pdf", "README.md"])
+        self.assertEqual(
+            [seen["first"], seen["second"], seen["again"]], ["README.md", "report.pdf", "README.md"]
+        )
         self.assertEqual(seen["outline"], "solid")
         self.assertEqual(seen["unfiltered"], 10)
         self.assertEqual(seen["preview"], ["/notes.txt?view", "some notes"])

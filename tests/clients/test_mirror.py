@@ -64,7 +64,8 @@ class Mirror(threading.Thread):
         if not url.endswith("/"):
             self.found[unquote_to_bytes(url)] = body
             return
-        for href, _ in Listing(body).entries:
+        listing = body.partition(b'<section class="doc"')[0]  # a README below it has links of its own
+        for href, _ in Listing(listing).entries:
             self.work.put(url + href.removeprefix("./"))
 
 
