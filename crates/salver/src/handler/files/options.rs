@@ -3,6 +3,7 @@
 use http::HeaderValue;
 
 use crate::handler::listing;
+#[cfg(feature = "cli")]
 use crate::start_error::StartError;
 
 /// What is served of a folder, and how.

@@ -14,7 +14,7 @@ use http_body::Frame;
 
 use self::page::Count;
 use self::rows::Rows;
-use self::view::{Shape, View};
+use self::view::{Key, Shape, View};
 use super::{Answer, Response};
 use crate::body::{Body, BoxError};
 use crate::compress::LongText;
@@ -97,16 +97,16 @@ impl Listing {
             _ => Format::Html,
         };
         let (view, _) = View::parse(request.target.query());
-        let (folder, mut rows) = gather(folder).await?;
+        let (folder, mut rows) = gather(folder, view).await?;
         let gathered = workshop::run(move || {
             sort::sort(&mut rows, view);
             let readme = match format {
                 Format::Html => readme::section(&folder, &rows),
                 Format::Json => None,
             };
-            (rows, readme)
+            (folder, rows, readme)
         });
-        let (rows, readme) = gathered.await.map_err(Error::internal)?;
+        let (folder, rows, readme) = gathered.await.map_err(Error::internal)?;
         let mut response = Response::new(Body::Empty);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
@@ -122,7 +122,7 @@ impl Listing {
         };
         let readme = readme.map(maud::PreEscaped::into_string).unwrap_or_default();
         let foot = format!("{readme}</main>{}{END}\n", page::foot().into_string());
-        let mut pieces = Pieces { rows, head, foot, format, shape: view.shape, next: Next::Start };
+        let mut pieces = Pieces { folder, rows, head, foot, format, shape: view.shape, next: Next::Start };
         let first = pieces.render();
         *response.body_mut() = match pieces.next {
             // What fits one piece has a length, which clients of HTTP/1.0 like.
@@ -153,6 +153,7 @@ impl Format {
 
 /// Rows on their way to text.
 struct Pieces {
+    folder: Folder,
     rows: Rows,
     /// What stands before the entries of a page, and behind them.
     head: String,
@@ -186,6 +187,7 @@ impl Pieces {
             }
         };
         while out.len() < PIECE {
+            self.rows.know(&self.folder, at..at + 1);
             let Some(row) = self.rows.row(at) else {
                 match self.format {
                     Format::Html => {
@@ -234,7 +236,9 @@ impl http_body::Body for Page {
 
 /// Reads a folder some entries at a time: a small one does not wait for somebody else's large one, and nothing is read on for
 /// a client that has left.
-async fn gather(mut folder: Folder) -> Result<(Folder, Rows), Error> {
+///
+/// Sizes and times are looked up here only for a small folder, or where they decide the order.
+async fn gather(mut folder: Folder, view: View) -> Result<(Folder, Rows), Error> {
     let mut reading = rows::Reading::open(&folder)?;
     loop {
         let step = workshop::run(move || {
@@ -244,9 +248,19 @@ async fn gather(mut folder: Folder) -> Result<(Folder, Rows), Error> {
         let ended;
         (folder, reading, ended) = step.await.map_err(Error::internal)?;
         if ended? {
-            return Ok((folder, reading.finish()));
+            break;
         }
     }
+    let mut rows = reading.finish();
+    let known = if view.key == Key::Name && rows.len() > AT_ONCE { 0 } else { rows.len() };
+    for start in (0..known).step_by(SLICE) {
+        let step = workshop::run(move || {
+            rows.know(&folder, start..start + SLICE);
+            (folder, rows)
+        });
+        (folder, rows) = step.await.map_err(Error::internal)?;
+    }
+    Ok((folder, rows))
 }
 
 /// How many entries are read in one go.

@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::html::size;
-use super::rows::{Kind, Row, Rows};
+use super::rows::{Kind, Rows};
 use super::view::{Key, Shape, View};
 use crate::look::Look;
 use crate::request::Target;
@@ -14,7 +14,8 @@ use crate::rfc::path;
 pub(super) struct Count {
     folders: usize,
     files: usize,
-    bytes: u64,
+    /// Where the sizes are known.
+    bytes: Option<u64>,
 }
 
 /// What a page says before its entries.
@@ -28,17 +29,8 @@ pub(super) struct Head<'a> {
 
 impl Count {
     pub(super) fn of(rows: &Rows) -> Self {
-        let mut count = Self::default();
-        for Row { kind, size, .. } in rows.iter() {
-            match kind {
-                Kind::Folder => count.folders += 1,
-                Kind::File | Kind::Other => count.files += 1,
-            }
-            if kind == Kind::File {
-                count.bytes = count.bytes.saturating_add(size);
-            }
-        }
-        count
+        let folders = rows.iter().filter(|row| row.kind == Kind::Folder).count();
+        Self { folders, files: rows.len() - folders, bytes: rows.bytes() }
     }
 
     fn is_empty(self) -> bool {
@@ -52,9 +44,11 @@ impl Count {
             1 => Some(format!("1 {one}")),
             count => Some(format!("{count} {many}")),
         };
-        let mut bytes = Vec::new();
-        size(&mut bytes, self.bytes);
-        let bytes = (self.files > 0).then(|| String::from_utf8_lossy(&bytes).into_owned());
+        let bytes = self.bytes.filter(|_| self.files > 0).map(|sum| {
+            let mut said = Vec::new();
+            size(&mut said, sum);
+            String::from_utf8_lossy(&said).into_owned()
+        });
         let parts = [number(self.folders, "folder", "folders"), number(self.files, "file", "files"), bytes];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
@@ -275,7 +269,7 @@ mod tests {
 
     #[test]
     fn numbers_are_said_as_people_say_them() {
-        let said = |folders, files, bytes| Count { folders, files, bytes }.said();
+        let said = |folders, files, bytes| Count { folders, files, bytes: Some(bytes) }.said();
         assert_eq!(said(0, 0, 0), "");
         assert_eq!(said(1, 0, 0), "1 folder");
         assert_eq!(said(2, 1, 1200), "2 folders, 1 file, 1.2 kB");

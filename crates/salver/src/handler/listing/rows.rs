@@ -1,4 +1,9 @@
 //! The entries of a folder, gathered into one buffer.
+//!
+//! Names and kinds come from reading the folder; sizes and times cost a system call an entry, and are looked up when somebody
+//! needs them: the first rows of a large folder do not wait for the last ones.
+
+use std::ops::Range;
 
 use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Stat, statat};
 use rustix::io::Errno;
@@ -43,6 +48,8 @@ struct Packed {
     length: u16,
     kind: Kind,
     is_link: bool,
+    /// Whether size and time have been looked up.
+    known: bool,
     size: u64,
     modified: i64,
 }
@@ -61,7 +68,9 @@ pub(crate) struct Reading {
 pub(crate) fn gather(folder: &Folder) -> Result<Rows, Error> {
     let mut reading = Reading::open(folder)?;
     reading.read(folder, usize::MAX)?;
-    Ok(reading.finish())
+    let mut rows = reading.finish();
+    rows.know(folder, 0..rows.len());
+    Ok(rows)
 }
 
 impl Reading {
@@ -103,6 +112,16 @@ fn refused(error: Errno) -> Error {
     }
 }
 
+impl Kind {
+    fn of(kind: FileType) -> Self {
+        match kind {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Folder,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl Rows {
     /// Takes an entry, if it is one to be shown.
     fn add(&mut self, folder: &Folder, entry: &DirEntry) {
@@ -110,18 +129,53 @@ impl Rows {
         if matches!(name, b"." | b"..") || name.starts_with(b".") && !folder.hidden {
             return;
         }
+        if !matches!(entry.file_type(), FileType::Symlink | FileType::Unknown) {
+            self.push(name, Kind::of(entry.file_type()), false);
+            return;
+        }
         // An entry that is gone by now is none.
         let Ok(stat) = statat(&folder.folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else { return };
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-            self.push(name, &stat, false);
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind != FileType::Symlink {
+            self.push(name, Kind::of(kind), false);
             return;
         }
         let Some(path) = folder.path.join(name) else { return };
         match folder.root.look_behind(&path) {
-            Ok(target) => self.push(name, &target, true),
+            Ok(target) => {
+                self.push(name, Kind::of(FileType::from_raw_mode(target.st_mode)), true);
+                self.learn(self.rows.len() - 1, &target);
+            }
             Err(Refusal::Link) => {} // not followed, so not shown
-            Err(_) => self.push(name, &stat, true),
+            Err(_) => {
+                self.push(name, Kind::Other, true);
+                self.learn(self.rows.len() - 1, &stat);
+            }
         }
+    }
+
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Looks up sizes and times of the entries with these numbers, where they are not known; one that has gone has none.
+    pub(crate) fn know(&mut self, folder: &Folder, numbers: Range<usize>) {
+        for number in numbers.start..numbers.end.min(self.rows.len()) {
+            let Some(row) = self.rows.get(number).filter(|row| !row.known) else { continue };
+            let name = unpack(&self.names, row).name;
+            if let Ok(stat) = statat(&folder.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                self.learn(number, &stat);
+            }
+        }
+    }
+
+    /// The bytes of all files together, if all of them are known.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        self.rows.iter().try_fold(0_u64, |sum, row| match row.kind {
+            Kind::File => row.known.then(|| sum.saturating_add(row.size)),
+            Kind::Folder | Kind::Other => Some(sum),
+        })
     }
 
     /// The entry with this number.
@@ -140,20 +194,22 @@ impl Rows {
         self.rows.sort_unstable_by(|a, b| compare(&unpack(names, a), &unpack(names, b)));
     }
 
-    #[allow(clippy::unnecessary_cast)] // the fields' types differ between machines
-    fn push(&mut self, name: &[u8], stat: &Stat, is_link: bool) {
+    fn push(&mut self, name: &[u8], kind: Kind, is_link: bool) {
         // The kernel's names have up to 255 bytes; 4 GiB of them are not listed.
         let (Ok(start), Ok(length)) = (u32::try_from(self.names.len()), u16::try_from(name.len())) else {
             return;
         };
-        let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Kind::File,
-            FileType::Directory => Kind::Folder,
-            _ => Kind::Other,
-        };
         self.names.extend_from_slice(name);
-        let size = u64::try_from(stat.st_size).unwrap_or(0);
-        self.rows.push(Packed { start, length, kind, is_link, size, modified: stat.st_mtime as i64 });
+        self.rows.push(Packed { start, length, kind, is_link, known: false, size: 0, modified: 0 });
+    }
+
+    #[allow(clippy::unnecessary_cast)] // the fields' types differ between machines
+    fn learn(&mut self, number: usize, stat: &Stat) {
+        if let Some(row) = self.rows.get_mut(number) {
+            row.known = true;
+            row.size = u64::try_from(stat.st_size).unwrap_or(0);
+            row.modified = stat.st_mtime as i64;
+        }
     }
 }
 
