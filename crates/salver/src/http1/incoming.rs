@@ -77,9 +77,10 @@ impl Incoming {
         lock(&self.0).reader != Reader::Handler
     }
 
-    /// Whether what is left is only read to see how it ends.
+    /// Whether what is left is read only to see how it ends, and that is not known yet.
     pub(crate) fn is_settling(&self) -> bool {
-        lock(&self.0).reader == Reader::Pipeline
+        let state = lock(&self.0);
+        state.reader == Reader::Pipeline && !matches!(state.slot, Slot::Over)
     }
 
     /// Waits until a body that the handler left has come to its end or been given up (at once if somebody still reads it), and

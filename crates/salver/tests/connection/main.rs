@@ -105,6 +105,18 @@ fn a_body_nobody_read_is_never_taken_for_a_request() {
 }
 
 #[test]
+fn a_long_body_that_nobody_wants_does_not_keep_the_loop_busy() {
+    let server = serve();
+    let mut socket = server.connect();
+    socket
+        .write_all(b"POST /slow-stream HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\nstart")
+        .unwrap();
+    let answer = read_until(&mut socket, "0\r\n\r\n");
+    assert!(answer.contains("Connection: close") && answer.contains("4\r\nlate\r\n"), "{answer}");
+    assert_eq!(statuses(&server.exchange(CLOSE)), [200], "and others are served");
+}
+
+#[test]
 fn continue_is_sent_when_the_handler_reads_and_not_before() {
     let server = serve();
     let mut socket = server.connect();

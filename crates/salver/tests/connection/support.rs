@@ -35,6 +35,10 @@ impl Handler for Ways {
             b"304" => Reply::ready(Ok(with_status(304))),
             b"never" => Reply::later(std::future::pending()),
             // Answers at once with a stream that is made from the request's.
+            // Leaves the body alone and takes its time to answer.
+            b"slow-stream" => Reply::ready(Ok(Response::new(Body::stream(Late(Some(Box::pin(
+                tokio::time::sleep(Duration::from_millis(50)),
+            ))))))),
             b"echo" => Reply::ready(Ok(Response::new(request.body))),
             b"ignore" => Reply::ready(Ok(Response::new("ignored".into()))),
             b"big" => Reply::ready(Ok(Response::new(vec![b'x'; 8_000_000].into()))),
@@ -66,6 +70,24 @@ fn pieces(pieces: &[&'static str], length: Option<&'static str>) -> Response {
         response.headers_mut().insert("content-length", HeaderValue::from_static(length));
     }
     response
+}
+
+/// One piece that comes after a while.
+struct Late(Option<Pin<Box<tokio::time::Sleep>>>);
+
+impl http_body::Body for Late {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(sleep) = &mut self.0 else { return Poll::Ready(None) };
+        std::task::ready!(sleep.as_mut().poll(cx));
+        self.0 = None;
+        Poll::Ready(Some(Ok(Frame::data("late".into()))))
+    }
 }
 
 /// Each piece comes at the second poll.

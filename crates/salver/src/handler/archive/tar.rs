@@ -61,7 +61,9 @@ impl Source for Tar {
                         self.tree.items.get(number).and_then(|item| item.facts).map_or(0, |facts| facts.size);
                     match usize::try_from(size - at).unwrap_or(usize::MAX).min(PIECE) {
                         0 => {
-                            out.resize(out.len().next_multiple_of(BLOCK), 0);
+                            // By the file's size, not by what is in this piece: the content may have ended in the one before.
+                            let rest = usize::try_from(size % BLOCK as u64).unwrap_or(0);
+                            out.resize(out.len() + (BLOCK - rest) % BLOCK, 0);
                             At::Header(number + 1)
                         }
                         want => {

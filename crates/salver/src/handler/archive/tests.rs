@@ -232,3 +232,23 @@ async fn what_is_huge_is_said_in_64_bits() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+#[tokio::test]
+async fn every_file_of_a_tar_is_padded_wherever_its_pieces_end() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path().join("root");
+    std::fs::create_dir_all(root.join("a")).unwrap();
+    std::fs::create_dir(root.join("b")).unwrap();
+    std::fs::write(root.join("b/last"), "last").unwrap();
+    let files = open(&temp, Options::default());
+    // Around the sizes at which header and content just fill a piece, and at which content does.
+    let sizes =
+        [PIECE - 1100, PIECE - 600, PIECE - 513, PIECE - 512, PIECE - 511, PIECE - 100, PIECE, PIECE + 1];
+    for size in sizes {
+        std::fs::write(root.join("a/file"), vec![b'x'; size]).unwrap();
+        let tar = get(&files, "/?archive=tar", &[]).await.body;
+        assert_eq!(tar.len() % 512, 0, "{size}");
+        let names = unpacked(&tar, "a.tar");
+        assert!(names.iter().any(|name| name.contains("b/last")), "{size}: {names:?}");
+    }
+}
