@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import stat
+import zipfile
 
 from tests.support import PATIENCE, USER, Case, Server, Wire, until
 
@@ -50,6 +52,22 @@ class NotAFile(Case):
     def test_index_that_is_a_fifo(self) -> None:
         os.mkfifo(self.folder.path / "index.html")
         self.assertEqual(self.serve().get("/").status, 200, "the listing: only a regular file is an index")
+
+
+class Unreadable(Case):
+    """What the server may not read is left out of an archive, which comes whole."""
+
+    def test_archive_without_it(self) -> None:
+        self.folder.write("a.txt", "a")
+        self.folder.write("secret.txt", "s").chmod(0)
+        self.folder.write("closed/b.txt", "b")
+        (self.folder.path / "closed").chmod(0)
+        server = self.serve()
+        answer = server.get("/?archive=zip")
+        self.assertEqual(answer.status, 200)
+        with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+            self.assertIsNone(archive.testzip())
+            self.assertEqual(archive.namelist(), ["a.txt", "closed/"])
 
 
 class Changing(Case):

@@ -103,8 +103,8 @@ impl Tree {
             match row.kind {
                 Kind::Other => {}
                 Kind::File => {
-                    // Gone by now, it is none.
-                    let Some(facts) = root.facts(&path) else { continue };
+                    // Gone by now or unreadable, it is left out: an archive that has begun could only be cut there.
+                    let Ok(Entry::File(_, facts)) = root.open_entry(&path) else { continue };
                     self.push(prefix, row.name, false, Some(facts), facts.modified_seconds())?;
                 }
                 Kind::Folder => {
