@@ -1,7 +1,7 @@
 //! CGI/1.1 scripts (RFC 3875): what `python3 -m http.server --cgi` runs, streaming and bounded.
 //!
-//! A request becomes a process: its head the environment ([`meta`]), its content standard input ([`spool`]), and what the
-//! script prints a response ([`head`]). Refused: whatever [`script`] does not find, and a response whose head is none (502);
+//! A request becomes a process: its head the environment (`meta`), its content standard input (`spool`), and what the
+//! script prints a response (`head`). Refused: whatever `script` does not find, and a response whose head is none (502);
 //! the source of a script is never sent.
 
 use std::num::NonZeroUsize;
