@@ -100,6 +100,7 @@ mod start_error;
 pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
+pub mod turns;
 mod workshop;
 
 pub use body::{Body, FileRange};
@@ -109,6 +110,6 @@ pub use request::{Local, Peer, Request, Target};
 pub use rfc::forwarded::Scheme;
 pub use rfc::path::SafePath;
 pub use seconds::Seconds;
-pub use server::{Options as ServerOptions, Running, Server, Stop};
+pub use server::{Driven, Options as ServerOptions, Running, Server, Stop};
 pub use site::Site;
 pub use start_error::StartError;

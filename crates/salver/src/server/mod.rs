@@ -24,11 +24,13 @@ mod accept;
 pub(crate) mod buffers;
 pub(crate) mod clock;
 pub(crate) mod date;
+mod driven;
 pub(crate) mod socket;
 pub(crate) mod transport;
 
 use accept::Acceptor;
 use clock::Clock;
+pub use driven::Driven;
 
 /// How a server runs and stops.
 #[derive(Clone, Debug)]
@@ -153,12 +155,10 @@ impl Server {
     pub fn start(self, listeners: Listeners) -> Result<Running, StartError> {
         let locals = listeners.locals().cloned().collect();
         let (queues, files) = listeners.into_queues();
-        let phase = Arc::new(watch::Sender::new(Phase::Serving));
-        let mut running = Running { stop: Stop(phase), locals, loops: Vec::new(), _files: files };
+        let mut running = Running { stop: Stop::new(), locals, loops: Vec::new(), _files: files };
         for (number, queues) in queues.into_iter().enumerate() {
-            let shared = Shared::new(Arc::clone(&self.site), self.http1.clone(), self.relieved);
-            let phase = running.stop.0.subscribe();
-            let thread = start_loop(number, queues, shared, phase, self.options.graceful_timeout.into());
+            let (shared, grace, phase) = self.parts(&running.stop);
+            let thread = start_loop(number, queues, shared, phase, grace);
             running.loops.push(thread.map_err(|error| {
                 StartError::new(format!(
                     "cannot start an event loop: {error}; look at `ulimit -u` and `ulimit -n`"
@@ -166,6 +166,12 @@ impl Server {
             })?);
         }
         Ok(running)
+    }
+
+    /// What one loop of this server needs beside its queues.
+    fn parts(&self, stop: &Stop) -> (Arc<Shared>, Duration, watch::Receiver<Phase>) {
+        let shared = Shared::new(Arc::clone(&self.site), self.http1.clone(), self.relieved);
+        (shared, self.options.graceful_timeout.into(), stop.0.subscribe())
     }
 }
 
@@ -203,6 +209,10 @@ impl Drop for Running {
 }
 
 impl Stop {
+    fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(Phase::Serving)))
+    }
+
     /// Queued and running requests end, within the grace; new connections are not taken.
     pub fn graceful(&self) {
         self.advance(Phase::Stopping);
@@ -279,22 +289,32 @@ fn start_loop(
     phase: watch::Receiver<Phase>,
     grace: Duration,
 ) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .thread_keep_alive(Duration::from_secs(5))
-        .thread_name("salver-blocking")
-        .build()?;
+    let runtime = runtime()?;
     let acceptors = {
         let _inside = runtime.enter();
-        queues.into_iter().map(Acceptor::new).collect::<io::Result<Vec<_>>>()?
+        acceptors(queues)?
     };
     std::thread::Builder::new().name(format!("salver-loop-{number}")).spawn(move || {
         runtime.block_on(run_loop(shared, acceptors, phase, grace));
         // What still runs is dropped here, and its sockets are closed; blocking work is not waited for.
         runtime.shutdown_background();
     })
+}
+
+/// What drives one loop.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(Duration::from_secs(5))
+        .thread_name("salver-blocking")
+        .build()
+}
+
+/// Puts the queues of a loop onto its runtime, which is entered.
+fn acceptors(queues: Vec<Queue>) -> io::Result<Vec<Acceptor>> {
+    queues.into_iter().map(Acceptor::new).collect()
 }
 
 async fn run_loop(

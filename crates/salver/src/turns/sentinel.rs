@@ -1,0 +1,102 @@
+//! The sentinel: a thread that looks once a millisecond, while there is traffic, whether a call holds up the loop.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::state::{Successor, Turner};
+use super::{Seat, Shared, seat};
+
+/// Starts it; it ends with the server.
+pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<()> {
+    std::thread::Builder::new().name("salver-sentinel".into()).spawn(move || watch(&shared)).map(drop)
+}
+
+/// How often it looks while there are calls on a thread that has left the loop.
+const TICK: Duration = Duration::from_millis(1);
+/// How often it looks for overdue calls while some thread drives the loop.
+const ROUND: Duration = Duration::from_millis(50);
+/// How many calls after a slow one are believed to be slow, too.
+const SLOW: u32 = 32;
+/// After how many quiet ticks it rests.
+const QUIET: u32 = 4;
+
+fn watch(shared: &Arc<Shared>) {
+    let seat = Seat::ours();
+    let (mut beat, mut quiet, mut round) = (0, 0, seat::now());
+    loop {
+        let mut state = shared.state();
+        if state.over {
+            return;
+        }
+        let mut successor = Successor::None;
+        match state.turner {
+            Turner::Nobody if state.beat == beat => {
+                state.slow = SLOW;
+                successor = state.succeed(shared.most);
+                quiet = 0;
+            }
+            Turner::Nobody => {
+                // Calls come and go: quick ones, many of them. A turn between two of them is enough.
+                state.turn_asked = true;
+                quiet = 0;
+            }
+            Turner::Coming => quiet = 0,
+            Turner::Turning(_) if state.beat == beat => quiet += 1,
+            Turner::Turning(_) => quiet = 0,
+        }
+        beat = state.beat;
+        let rests = quiet >= QUIET;
+        let is_idle = state.made.is_empty() && state.calls.is_empty();
+        if rests {
+            state.sentinel = Some(Arc::clone(&seat));
+        }
+        drop(state);
+        shared.send(successor);
+        if seat::now().wrapping_sub(round) >= ROUND_MILLIS {
+            round = seat::now();
+            shared.look_for_overdue();
+        }
+        match (rests, is_idle) {
+            (true, true) => seat.sleep(),
+            (true, false) => {
+                seat.sleep_for(ROUND);
+            }
+            (false, _) => {
+                seat.sleep_for(TICK);
+            }
+        }
+        if rests {
+            shared.state().sentinel = None;
+            quiet = 0;
+        }
+    }
+}
+
+const ROUND_MILLIS: u32 = 50;
+
+impl Shared {
+    /// Tells every call that was silent for too long, outside of the lock.
+    fn look_for_overdue(&self) {
+        let Some(timeout) = self.timeout.get().copied().filter(|timeout| !timeout.is_zero()) else { return };
+        let limit = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        let now = seat::now();
+        let mut overdue = Vec::new();
+        let mut state = self.state();
+        for made in &state.made {
+            let heard = made.seat.heard.load(Ordering::Relaxed);
+            if !made.seat.waits.load(Ordering::Relaxed) && now.wrapping_sub(heard) >= limit {
+                made.seat.heard.store(now, Ordering::Relaxed);
+                overdue.push((Arc::clone(&made.call), Some(made.seat.number)));
+            }
+        }
+        while state.calls.front().is_some_and(|queued| now.wrapping_sub(queued.since) >= limit) {
+            let Some(queued) = state.calls.pop_front() else { break };
+            overdue.push((queued.call, None));
+        }
+        drop(state);
+        for (call, thread) in overdue {
+            call.overdue(timeout, thread);
+        }
+    }
+}
