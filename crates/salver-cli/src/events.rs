@@ -105,12 +105,15 @@ impl Subscriber for EventLog {
 struct Text {
     message: String,
     fields: String,
+    /// What an application printed of its fault: the one field that may be lines, indented below the event.
+    traceback: String,
 }
 
 impl Visit for Text {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let written = match field.name() {
             "message" => write!(self.message, "{value:?}"),
+            "traceback" => write!(self.traceback, "{value:?}"),
             name => write!(self.fields, " {name}={value:?}"),
         };
         written.expect("writing to memory does not fail");
@@ -124,6 +127,11 @@ fn line(time: &str, level: Level, text: &Text) -> String {
     line.push_str(&escaped(&text.message));
     line.push_str(&escaped(&text.fields));
     line.push('\n');
+    for part in text.traceback.lines() {
+        line.push_str("    ");
+        line.push_str(&escaped(part));
+        line.push('\n');
+    }
     line
 }
 
@@ -146,9 +154,21 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line() {
-        let text = Text { message: "a\nb\u{1b}[2J\u{9b}é".into(), fields: " key=\"v\"".into() };
+        let text =
+            Text { message: "a\nb\u{1b}[2J\u{9b}é".into(), fields: " key=\"v\"".into(), ..Text::default() };
         let want = "[WARNING] a\\u{a}b\\u{1b}[2J\\u{9b}é key=\"v\"\n";
         let line = line("T", Level::WARN, &text);
         assert!(line.starts_with("[T] [") && line.ends_with(want), "{line}");
+    }
+
+    #[test]
+    fn a_traceback_follows_its_event_indented_and_escaped() {
+        let text = Text {
+            message: "it raised".into(),
+            traceback: "Traceback:\n  x\u{1b}\n".into(),
+            ..Text::default()
+        };
+        let line = line("T", Level::ERROR, &text);
+        assert!(line.ends_with("[ERROR] it raised\n    Traceback:\n      x\\u{1b}\n"), "{line}");
     }
 }

@@ -4,8 +4,11 @@ use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use applications::Host;
+
 mod access;
 pub mod announce;
+pub mod applications;
 pub mod args;
 pub mod events;
 mod memory;
@@ -19,8 +22,13 @@ mod signals;
 pub mod targets;
 
 /// Runs the command with `args` (the program's name first) and returns its exit code: 0 when all went well, 1 for what
-/// cannot start, 2 for wrong use.
+/// cannot start, 2 for wrong use. Applications of Python are hosted by the interpreter that this process then becomes.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    main_with(args, None)
+}
+
+/// The same where `host` calls the applications of Python in this very process.
+pub fn main_with(args: impl Iterator<Item = OsString>, host: Option<&dyn Host>) -> ExitCode {
     let parsed = match args::parse(args, env::vars_os()) {
         Ok(parsed) => parsed,
         Err(refusal) => return output::refusal(refusal),
@@ -28,7 +36,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     if parsed.options.args.print_config {
         return output::config(args::as_toml(&parsed));
     }
-    let ran = run::run(parsed);
+    let ran = run::run(parsed, host);
     events::flush();
     match ran {
         Ok(()) => ExitCode::SUCCESS,

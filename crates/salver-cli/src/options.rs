@@ -2,7 +2,7 @@
 
 use salver::{ServerOptions, finish, guard, handler, http1};
 
-use crate::{announce, args, events, process, targets};
+use crate::{announce, applications, args, events, process, targets};
 
 /// Serves a folder over HTTP: type it where you would type `python3 -m http.server`
 #[derive(Clone, Debug, clap::Parser)]
@@ -28,6 +28,14 @@ pub struct Options {
     /// Programs that answer.
     #[command(flatten, next_help_heading = "Programs that answer")]
     pub gateway: handler::gateway::Options,
+
+    /// How often applications are called at once.
+    #[command(flatten)]
+    pub turns: salver::turns::Options,
+
+    /// The surroundings of applications.
+    #[command(flatten)]
+    pub applications: applications::Options,
 
     /// CGI scripts.
     #[command(flatten)]
@@ -65,4 +73,4 @@ pub struct Options {
 const SOURCES: &str = "Each option is also a key of the config file (keep_alive = 5) and an environment variable \
     (SALVER_KEEP_ALIVE=5). The command line wins over the environment, and that over the file.\n\n\
     Signals: TERM stops when running requests have ended, INT (Ctrl-C) and QUIT stop at once, USR1 reopens the access log.\n\n\
-    Examples:\n  salver ~/site 9000\n  salver -b 127.0.0.1 --mount /docs=./manual --mount /api=cgi:./scripts";
+    Examples:\n  salver ~/site 9000\n  salver shop.wsgi:application --mount /static=./static\n  salver -b 127.0.0.1 --mount /docs=./manual --mount /api=cgi:./scripts";

@@ -10,25 +10,16 @@ pub(crate) struct Planned {
 
 /// The options to come. One that is built leaves this table.
 pub(crate) const OPTIONS: &[Planned] = &[
-    planned("app-dir", None, PYTHON),
     planned("certfile", None, TLS),
-    planned("chdir", None, PYTHON),
-    planned("env-file", None, PYTHON),
     planned("keyfile", None, TLS),
     planned("max-requests", None, WORKERS),
     planned("max-requests-jitter", None, WORKERS),
     planned("preload", None, WORKERS),
-    planned("reload", None, WORKERS),
-    planned("reload-dir", None, WORKERS),
-    planned("threads", None, PYTHON),
     planned("tls-cert", None, TLS),
     planned("tls-key", None, TLS),
     planned("tls-password-file", None, TLS),
     planned("workers", Some('w'), WORKERS),
 ];
-
-/// The kinds of TARGET to come, by their prefix.
-pub(crate) const KINDS: &[(&str, &str)] = &[("asgi:", PYTHON), ("handler:", PYTHON), ("wsgi:", PYTHON)];
 
 /// What to say of `option`, spelled as typed (`--reload`, `-w`), as a key (`max_requests`) or as a variable.
 pub(crate) fn refusal(option: &str) -> Option<String> {
@@ -42,16 +33,10 @@ pub(crate) fn refusal(option: &str) -> Option<String> {
     Some(format!("{option}: not in this version yet; it comes with {}", planned.what))
 }
 
-/// What to say of a TARGET that Python would have to serve.
-pub(crate) fn python(target: &str) -> String {
-    format!("{target}: not in this version yet; it comes with {PYTHON}")
-}
-
 const fn planned(long: &'static str, short: Option<char>, what: &'static str) -> Planned {
     Planned { long, short, what }
 }
 
-const PYTHON: &str = "Python applications";
 const TLS: &str = "HTTPS";
 const WORKERS: &str = "worker processes";
 
@@ -62,7 +47,7 @@ mod tests {
     #[test]
     fn every_spelling_is_recognised() {
         for (option, known) in [
-            ("--reload", true),
+            ("--preload", true),
             ("--tls-cert=x", true),
             ("-w", true),
             ("max_requests", true),

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use salver::finish::log::AccessLog;
 use salver::listen::Listeners;
-use salver::{Server, Site, StartError};
+use salver::turns::Turns;
+use salver::{Local, Server, Site, StartError};
 
 use crate::access::Needed;
+use crate::applications::{self, Host};
 use crate::args::Parsed;
+use crate::options::Options;
 use crate::privileges::{self, Privileges};
 use crate::process::{self, PidFile};
 use crate::signals::Caught;
@@ -29,8 +32,17 @@ impl From<StartError> for Failure {
 }
 
 /// Serves until a signal says to stop.
-pub(crate) fn run(parsed: Parsed) -> Result<(), Failure> {
+pub(crate) fn run(parsed: Parsed, host: Option<&dyn Host>) -> Result<(), Failure> {
     let Parsed { options, warnings, .. } = parsed;
+    let has_application = options.targets.have_application();
+    if has_application && host.is_none() {
+        match applications::become_python(options.applications.python.as_deref(), std::env::args_os())? {}
+    }
+    if let Some(folder) = &options.applications.chdir {
+        std::env::set_current_dir(folder).map_err(|error| {
+            StartError::new(format!("--chdir {}: {error}; name a folder that is there", folder.display()))
+        })?;
+    }
     if let Some(umask) = options.process.umask {
         umask.apply();
     }
@@ -43,7 +55,12 @@ pub(crate) fn run(parsed: Parsed) -> Result<(), Failure> {
     let log = Arc::new(AccessLog::open(&options.log)?);
     let site = Site::new().guard(options.guard.clone()).headers(&options.headers)?.log(log.clone());
     let site = site.look(&options.files.listing.look)?;
-    let site = targets::mount(site, &options)?;
+    let turns = Turns::new(&options.turns);
+    turns.set_timeout(options.gateway.timeout.into());
+    let site = targets::mount(site, &options, |application| match host {
+        Some(host) => host.open(application, &turns, &options),
+        None => Err(StartError::new("no interpreter; this is a fault of salver")),
+    })?;
     let privileges = Privileges::open(&options.process)?;
     if options.args.check_config {
         output::config_is_good();
@@ -51,21 +68,35 @@ pub(crate) fn run(parsed: Parsed) -> Result<(), Failure> {
     }
     let _pid = options.process.pid.as_deref().map(PidFile::create).transpose()?;
     let signals = Caught::new()?;
-    let loops = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    // Applications take turns with one loop; the interpreter's lock would hold up more of them.
+    let loops = if has_application { 1 } else { cores() };
     let listeners = Listeners::open(&options.targets.addresses(), loops)?;
     let needed = if privileges.are_kept() { Vec::new() } else { options.targets.needed() };
     privileges.drop(&log)?;
     needed.iter().try_for_each(Needed::check)?;
 
-    let server = Server::new(site).http1(options.http1).options(options.server);
-    let running = server.when_relieved(memory::give_back).start(listeners)?;
-    output::serving(running.locals());
+    let server = Server::new(site).http1(options.http1.clone()).options(options.server.clone());
+    let server = server.when_relieved(memory::give_back);
+    let Some(host) = host.filter(|_| has_application) else {
+        let running = server.start(listeners)?;
+        announce(running.locals(), &options);
+        signals.obey(running.stop(), log)?;
+        running.wait();
+        return Ok(());
+    };
+    let driven = server.drive(listeners)?;
+    announce(driven.locals(), &options);
+    signals.obey(driven.stop(), log)?;
+    Ok(host.run(driven, &turns)?)
+}
+
+/// Says where is served.
+fn announce(locals: &[Local], options: &Options) {
+    output::serving(locals);
     if options.announce.open
-        && let Err(message) = announce::browse(running.locals())
+        && let Err(message) = announce::browse(locals)
     {
         output::warning(&message);
     }
-    signals.obey(running.stop(), log)?;
-    running.wait();
-    Ok(())
 }

@@ -13,8 +13,8 @@ use salver::listen::Address;
 use salver::{Handler, Site, StartError, handler};
 
 use crate::access::Needed;
+use crate::applications::{self, Application};
 use crate::options::Options as All;
-use crate::planned;
 use crate::process;
 use crate::run::Failure;
 
@@ -22,7 +22,8 @@ use crate::run::Failure;
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
-    /// A folder (its files), one file, or a kind with its target: `files:DIR`, `cgi:DIR`, `redirect:URL`. Only digits: the port
+    /// A folder (its files), one file, a Python application (`module:name`), or a kind with its target: `files:DIR`, `cgi:DIR`,
+    /// `redirect:URL`, `wsgi:SPEC`, `asgi:SPEC`, `handler:SPEC`. Only digits: the port
     #[arg(value_name = "TARGET", help_heading = "Arguments")]
     first: Option<OsString>,
 
@@ -72,7 +73,7 @@ struct Kind {
 }
 
 /// A target that can be served.
-type Opened = Result<Arc<dyn Handler>, StartError>;
+pub(crate) type Opened = Result<Arc<dyn Handler>, StartError>;
 
 /// Every kind of target. A new kind is a line here.
 const KINDS: &[Kind] = &[
@@ -92,7 +93,15 @@ impl Options {
     pub fn addresses(&self) -> Vec<Address> {
         if self.bind.is_empty() {
             let passed = process::passed_sockets(|name| std::env::var(name).ok(), std::process::id());
-            return if passed.is_empty() { vec![Address::Everywhere(self.port)] } else { passed };
+            return match self.have_application() {
+                _ if !passed.is_empty() => passed,
+                false => vec![Address::Everywhere(self.port)],
+                // An application is for this machine until it is said otherwise; platforms say it by PORT.
+                true => vec![match std::env::var("PORT").ok().and_then(|port| port.parse().ok()) {
+                    Some(port) => Address::Tcp { host: "0.0.0.0".into(), port: Some(port) },
+                    None => Address::Tcp { host: "127.0.0.1".into(), port: Some(self.port) },
+                }],
+            };
         }
         self.bind.iter().map(|address| address.clone().or_port(self.port)).collect()
     }
@@ -105,15 +114,23 @@ impl Options {
         root.into_iter().chain(self.mount.iter().cloned()).collect()
     }
 
+    /// Whether an application of Python is among what is served.
+    pub(crate) fn have_application(&self) -> bool {
+        self.mounts().iter().any(|mount| applications::named(&mount.target, &mount.prefix).is_some())
+    }
+
     /// What has to be readable for what is served.
     pub(crate) fn needed(&self) -> Vec<Needed> {
         let mounts = self.mounts();
-        let paths =
-            mounts.iter().filter(|mount| !mount.target.as_bytes().starts_with(b"redirect:")).map(|mount| {
-                let target = mount.target.as_bytes();
-                let path = [&b"files:"[..], b"cgi:"].iter().find_map(|kind| target.strip_prefix(*kind));
-                Path::new(OsStr::from_bytes(path.unwrap_or(target)))
-            });
+        let is_path = |mount: &&Mount| {
+            !mount.target.as_bytes().starts_with(b"redirect:")
+                && applications::named(&mount.target, &mount.prefix).is_none()
+        };
+        let paths = mounts.iter().filter(is_path).map(|mount| {
+            let target = mount.target.as_bytes();
+            let path = [&b"files:"[..], b"cgi:"].iter().find_map(|kind| target.strip_prefix(*kind));
+            Path::new(OsStr::from_bytes(path.unwrap_or(target)))
+        });
         paths.filter_map(Needed::new).collect()
     }
 
@@ -174,13 +191,20 @@ fn port(text: &str) -> Result<u16, StartError> {
     text.parse().map_err(|_| StartError::new("no port; give a number from 0 to 65535"))
 }
 
-/// Mounts everything that `options` name on `site`.
+/// Mounts everything that `options` name on `site`; `applications` opens those of Python.
 ///
 /// # Errors
 /// A target that does not exist, is no kind we know, or is mounted twice.
-pub(crate) fn mount(mut site: Site, options: &All) -> Result<Site, Failure> {
+pub(crate) fn mount(
+    mut site: Site,
+    options: &All,
+    applications: impl Fn(&Application) -> Opened,
+) -> Result<Site, Failure> {
     for Mount { prefix, target } in options.targets.mounts() {
-        let handler = open(&target, options)?;
+        let handler = match applications::named(&target, &prefix) {
+            Some(application) => applications(&application)?,
+            None => open(&target, options)?,
+        };
         site = site.mount_shared(&prefix, handler).map_err(|error| Failure::Usage(error.to_string()))?;
     }
     if let Some(root) = options.targets.script_root()? {
@@ -192,23 +216,14 @@ pub(crate) fn mount(mut site: Site, options: &All) -> Result<Site, Failure> {
     Ok(site)
 }
 
-fn open(target: &OsStr, options: &All) -> Result<Arc<dyn Handler>, Failure> {
+fn open(target: &OsStr, options: &All) -> Opened {
     let kind = |prefix: &str| target.as_bytes().strip_prefix(prefix.as_bytes()).map(OsStr::from_bytes);
     for Kind { prefix, open } in KINDS {
         if let Some(rest) = kind(prefix) {
-            return Ok(open(rest, options)?);
+            return open(rest, options);
         }
     }
-    for (prefix, what) in planned::KINDS {
-        if kind(prefix).is_some() {
-            let message = format!("{}: not in this version yet; it comes with {what}", target.display());
-            return Err(Failure::Usage(message));
-        }
-    }
-    if !Path::new(target).exists() && is_python(target, Path::exists) {
-        return Err(Failure::Usage(planned::python(&target.to_string_lossy())));
-    }
-    Ok(files(target, options)?)
+    files(target, options)
 }
 
 fn files(path: &OsStr, options: &All) -> Opened {
@@ -239,27 +254,6 @@ fn redirect(url: &OsStr, _: &All) -> Opened {
     Ok(Arc::new(handler::redirect::open(url)?))
 }
 
-/// `pkg.mod:attr`, `path/to/app.py:attr`, `pkg.mod`: what names a Python application and no file. Without an attribute
-/// `missing.iso` would be one: there the module must exist.
-fn is_python(target: &OsStr, exists: impl Fn(&Path) -> bool) -> bool {
-    let Some(target) = target.to_str() else { return false };
-    let (module, attribute) =
-        target.split_once(':').map_or((target, None), |(module, rest)| (module, Some(rest)));
-    let identifier = |name: &str| {
-        name.starts_with(|char: char| char.is_alphabetic() || char == '_')
-            && name.chars().all(|char| char.is_alphanumeric() || char == '_')
-    };
-    let names_module = module.ends_with(".py") || module.split('.').all(identifier);
-    match attribute {
-        Some(attribute) => names_module && attribute.trim_end_matches("()").split('.').all(identifier),
-        None if names_module && !module.contains('/') => {
-            let path = module.replace('.', "/");
-            exists(Path::new(&format!("{path}.py"))) || exists(Path::new(&format!("{path}/__init__.py")))
-        }
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,31 +277,8 @@ mod tests {
     }
 
     #[test]
-    fn what_names_a_python_application_is_told_from_a_path() {
-        for (target, python) in [
-            ("pkg.mod:attr", true),
-            ("mod:app", true),
-            ("mod:make()", true),
-            ("path/to/app.py:attr", true),
-            ("pkg.mod", true),
-            ("pkg.sub", true),
-            ("missing.iso", false),
-            ("app", false),
-            ("./nothing", false),
-            ("/srv/no.such", false),
-            ("no/such.html", false),
-            ("c:/x", false),
-        ] {
-            let exists =
-                |path: &Path| [Path::new("pkg/mod.py"), Path::new("pkg/sub/__init__.py")].contains(&path);
-            assert_eq!(is_python(OsStr::new(target), exists), python, "{target}");
-        }
-    }
-
-    #[test]
     fn kinds_are_told_apart() {
         let mut prefixes: Vec<_> = KINDS.iter().map(|kind| kind.prefix).collect();
-        prefixes.extend(planned::KINDS.iter().map(|(prefix, _)| prefix));
         prefixes.sort_unstable();
         let count = prefixes.len();
         prefixes.dedup();

@@ -109,7 +109,7 @@ fn wrong_use_is_one_line() {
         (&["a", "-d", "b"], &[], "TARGET and --directory say the same thing"),
         (&["a", "--mount", "/=b"], &[], "TARGET and --mount / say the same thing"),
         (&["-d", "a", "--mount", "/=b"], &[], "--directory and --mount / say the same thing"),
-        (&["--reload"], &[], "--reload: not in this version yet; it comes with worker processes"),
+        (&["--preload"], &[], "--preload: not in this version yet; it comes with worker processes"),
         (&["-w", "4"], &[], "-w: not in this version yet"),
         (&["--umask", "9"], &[], "give octal digits"),
         (&["--access-log-format", "x"], &[], "holds no atom"),

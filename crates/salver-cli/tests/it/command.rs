@@ -84,15 +84,10 @@ fn wrong_use_is_usage_and_one_line_and_2() {
         (&["--no-such"][..], "salver: error: unexpected argument '--no-such' found"),
         (&["--symlinks", "some"], "salver: error: invalid value 'some'"),
         (&["70000"], "salver: error: invalid value '70000'"),
-        (&["--reload"], "salver: error: --reload: not in this version yet; it comes with worker processes"),
+        (&["--preload"], "salver: error: --preload: not in this version yet; it comes with worker processes"),
         (&["-w", "4"], "salver: error: -w: not in this version yet"),
         (&["--header", "a b", "1"], "salver: error: --header a b 1: no name of a header"),
         (&["--mount", "/x=.", "--mount", "/x/=."], "salver: error: mount '/x': mounted twice"),
-        (
-            &["wsgi:app"],
-            "salver: error: wsgi:app: not in this version yet; it comes with Python applications",
-        ),
-        (&["app:app"], "salver: error: app:app: not in this version yet; it comes with Python applications"),
     ] {
         let (code, lines) = fails(args);
         let [usage, error] = &lines[..] else { panic!("{args:?}: {lines:?}") };
@@ -107,6 +102,10 @@ fn what_cannot_start_is_one_line_and_1() {
     let taken = taken.local_addr().unwrap().to_string();
     for (args, want) in [
         (&["no-such-folder"][..], "no-such-folder"),
+        (&["wsgi:app", "--python", "no-such-python"], "no-such-python: no such interpreter"),
+        (&["app:app", "--python", "true"], "true has no package `salver`, which hosts applications; install"),
+        (&["app:app", "--python", "echo"], "echo has salver -c import"),
+        (&["--chdir", "no-such-folder"], "--chdir no-such-folder: No such file or directory"),
         (&["-d", "no-such-folder"], "no-such-folder"),
         (&["--mount", "/x=no-such-folder"], "no-such-folder"),
         (&["-b", &taken], "is taken"),

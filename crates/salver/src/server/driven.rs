@@ -49,8 +49,7 @@ impl Server {
         };
         let locals = listeners.locals().cloned().collect();
         let (queues, files) = listeners.into_queues();
-        let [queues] =
-            <[_; 1]>::try_from(queues).map_err(|_| cannot(&"listeners of more than one loop"))?;
+        let [queues] = <[_; 1]>::try_from(queues).map_err(|_| cannot(&"listeners of more than one loop"))?;
         let runtime = runtime().map_err(|error| cannot(&error))?;
         let stop = Stop::new();
         let (over, ended) = watch::channel(false);

@@ -32,7 +32,7 @@ use seat::Seat;
 use state::State;
 
 /// How applications are called.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "cli", derive(clap::Args), group(skip))] // every module has an `Options`
 pub struct Options {
     /// How many calls of applications may run at once; with 1 they never overlap [default: 4 a core and 1, at most 32]
@@ -111,12 +111,6 @@ impl Options {
     pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         self.threads.map_or_else(|| (4 * cores() + 1).min(32), NonZeroUsize::get)
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { threads: None }
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use super::seat::{self, Seat};
 use super::Call;
+use super::seat::{self, Seat};
 
 /// Who drives the loop.
 #[derive(Debug, Default)]

@@ -122,7 +122,11 @@ impl Gate {
     fn held(&self, count: usize) {
         let until = Instant::now() + Duration::from_secs(20);
         while self.2.load(Ordering::SeqCst) != count {
-            assert!(Instant::now() < until, "{} instead of {count} at the gate", self.2.load(Ordering::SeqCst));
+            assert!(
+                Instant::now() < until,
+                "{} instead of {count} at the gate",
+                self.2.load(Ordering::SeqCst)
+            );
             thread::yield_now();
         }
     }
