@@ -116,7 +116,7 @@ impl Options {
 
     /// Whether an application of Python is among what is served.
     pub(crate) fn have_application(&self) -> bool {
-        self.mounts().iter().any(|mount| applications::named(&mount.target, &mount.prefix).is_some())
+        self.mounts().iter().any(|mount| application(&mount.target, &mount.prefix).is_some())
     }
 
     /// What has to be readable for what is served.
@@ -124,7 +124,7 @@ impl Options {
         let mounts = self.mounts();
         let is_path = |mount: &&Mount| {
             !mount.target.as_bytes().starts_with(b"redirect:")
-                && applications::named(&mount.target, &mount.prefix).is_none()
+                && application(&mount.target, &mount.prefix).is_none()
         };
         let paths = mounts.iter().filter(is_path).map(|mount| {
             let target = mount.target.as_bytes();
@@ -201,7 +201,7 @@ pub(crate) fn mount(
     applications: impl Fn(&Application) -> Opened,
 ) -> Result<Site, Failure> {
     for Mount { prefix, target } in options.targets.mounts() {
-        let handler = match applications::named(&target, &prefix) {
+        let handler = match application(&target, &prefix) {
             Some(application) => applications(&application)?,
             None => open(&target, options)?,
         };
@@ -214,6 +214,12 @@ pub(crate) fn mount(
         }
     }
     Ok(site)
+}
+
+/// The application that `target` names, if it names one and neither a file nor another kind.
+fn application(target: &OsStr, prefix: &str) -> Option<Application> {
+    let is_other = KINDS.iter().any(|kind| target.as_bytes().starts_with(kind.prefix.as_bytes()));
+    if is_other { None } else { applications::named(target, prefix) }
 }
 
 fn open(target: &OsStr, options: &All) -> Opened {

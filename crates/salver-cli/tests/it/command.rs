@@ -131,7 +131,7 @@ fn help_and_version_are_answers() {
     let help = salver(["--help"]);
     let text = String::from_utf8(help.stdout).unwrap();
     assert!(help.status.success() && text.contains("Usage: salver [OPTIONS] [TARGET] [PORT]"), "{text}");
-    assert!(text.contains("--hidden") && !text.contains("--reload"), "help lists what works, nothing else");
+    assert!(text.contains("--hidden") && !text.contains("--preload"), "help lists what works, nothing else");
     let version = salver(["--version"]);
     assert_eq!(
         String::from_utf8(version.stdout).unwrap(),
