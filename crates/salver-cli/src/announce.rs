@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
-use salver::Local;
+use salver::{Local, Origin};
 
 /// What happens once the server runs.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,26 +20,27 @@ pub struct Options {
     pub open: bool,
 }
 
-/// The addresses of this server as other machines reach it, those of `locals` in their order.
-pub(crate) fn reachable(locals: &[Local]) -> Vec<SocketAddr> {
+/// The URLs of this server as other machines reach it, in the order of its addresses.
+pub(crate) fn reachable(origins: &[Origin]) -> Vec<String> {
     // Refused only by a sandbox; then only what was named is known.
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let interfaces: Vec<IpAddr> = interfaces.iter().map(if_addrs::Interface::ip).collect();
     let mut found = Vec::new();
-    for local in locals {
+    for Origin { scheme, local } in origins {
         let Local::Tcp(address) = local else { continue };
         for address in expand(*address, &interfaces) {
-            if !found.contains(&address) {
-                found.push(address);
+            let url = format!("{}://{address}/", scheme.as_str());
+            if !found.contains(&url) {
+                found.push(url);
             }
         }
     }
     found
 }
 
-/// `http://ADDRESS/` as a picture of half blocks, dark on light as cameras want it, whatever the terminal's colours are.
-pub(crate) fn qr_code(address: SocketAddr) -> Option<String> {
-    let code = QrCode::new(format!("http://{address}/")).ok()?;
+/// A URL as a picture of half blocks, dark on light as cameras want it, whatever the terminal's colours are.
+pub(crate) fn qr_code(url: &str) -> Option<String> {
+    let code = QrCode::new(url).ok()?;
     let picture = code.render().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
     Some(picture.lines().map(|line| format!("\x1b[40;97m{line}\x1b[0m")).collect::<Vec<_>>().join("\n"))
 }
@@ -48,11 +49,10 @@ pub(crate) fn qr_code(address: SocketAddr) -> Option<String> {
 ///
 /// # Errors
 /// A line for people: what could not be started, and the mend.
-pub(crate) fn browse(locals: &[Local]) -> Result<(), String> {
-    let Some(address) = locals.iter().find_map(here) else {
+pub(crate) fn browse(origins: &[Origin]) -> Result<(), String> {
+    let Some(url) = origins.iter().find_map(here) else {
         return Err("--open: a Unix socket has no address that a browser knows; add --bind 127.0.0.1".into());
     };
-    let url = format!("http://{address}/");
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let mut command = Command::new(program);
     command.arg(&url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -63,15 +63,15 @@ pub(crate) fn browse(locals: &[Local]) -> Result<(), String> {
     Ok(())
 }
 
-/// The address by which this machine reaches itself.
-fn here(local: &Local) -> Option<SocketAddr> {
-    let Local::Tcp(address) = local else { return None };
+/// The URL by which this machine reaches itself.
+fn here(origin: &Origin) -> Option<String> {
+    let Local::Tcp(address) = &origin.local else { return None };
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    Some(SocketAddr::new(ip, address.port()))
+    Some(format!("{}://{}/", origin.scheme.as_str(), SocketAddr::new(ip, address.port())))
 }
 
 /// The addresses of others' use that `address` stands for.
@@ -96,6 +96,8 @@ fn expand(address: SocketAddr, interfaces: &[IpAddr]) -> Vec<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use salver::Scheme;
+
     use super::*;
 
     #[test]
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_code_is_square_and_has_its_quiet_zone() {
-        let code = qr_code("192.0.2.7:8000".parse().unwrap()).unwrap();
+        let code = qr_code("http://192.0.2.7:8000/").unwrap();
         let lines: Vec<_> = code.lines().collect();
         let width = lines[0].trim_start_matches("\x1b[40;97m").trim_end_matches("\x1b[0m").chars().count();
         assert_eq!(lines.len(), width.div_ceil(2));
@@ -126,9 +128,10 @@ mod tests {
 
     #[test]
     fn the_browser_comes_to_this_machine() {
-        let local = |address: &str| Local::Tcp(address.parse().unwrap());
-        assert_eq!(here(&local("0.0.0.0:80")), Some("127.0.0.1:80".parse().unwrap()));
-        assert_eq!(here(&local("[::]:80")), Some("[::1]:80".parse().unwrap()));
-        assert!(browse(&[Local::Unix("/run/s".into())]).unwrap_err().contains("add --bind"));
+        let tcp = |address: &str, scheme| Origin { scheme, local: Local::Tcp(address.parse().unwrap()) };
+        assert_eq!(here(&tcp("0.0.0.0:80", Scheme::Http)), Some("http://127.0.0.1:80/".into()));
+        assert_eq!(here(&tcp("[::]:80", Scheme::Https)), Some("https://[::1]:80/".into()));
+        let unix = Origin { scheme: Scheme::Http, local: Local::Unix("/run/s".into()) };
+        assert!(browse(&[unix]).unwrap_err().contains("add --bind"));
     }
 }

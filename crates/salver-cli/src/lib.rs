@@ -11,6 +11,7 @@ pub mod announce;
 pub mod applications;
 pub mod args;
 pub mod events;
+pub mod https;
 mod memory;
 pub mod options;
 mod output;

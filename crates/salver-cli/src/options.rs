@@ -1,8 +1,8 @@
 //! Every option of the command, as groups from the code that obeys them.
 
-use salver::{ServerOptions, finish, guard, handler, http1};
+use salver::{ServerOptions, finish, guard, handler, http1, tls};
 
-use crate::{announce, applications, args, events, process, targets};
+use crate::{announce, applications, args, events, https, process, targets};
 
 /// Serves a folder over HTTP: type it where you would type `python3 -m http.server`
 #[derive(Clone, Debug, clap::Parser)]
@@ -20,6 +20,14 @@ pub struct Options {
     /// Files.
     #[command(flatten, next_help_heading = "Files")]
     pub files: handler::files::Options,
+
+    /// HTTPS.
+    #[command(flatten, next_help_heading = "HTTPS")]
+    pub https: https::Options,
+
+    /// Certificates and clients.
+    #[command(flatten)]
+    pub tls: tls::Options,
 
     /// Headers of responses.
     #[command(flatten)]

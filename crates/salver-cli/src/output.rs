@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
-use salver::{Local, StartError};
+use salver::{Local, Origin, StartError};
 
 use crate::announce;
 use crate::args::Refusal;
@@ -16,22 +16,22 @@ use crate::options::Options;
 use crate::run::Failure;
 
 /// Says where is served, a line an address, as http.server does.
-pub(crate) fn serving(locals: &[Local]) {
-    for local in locals {
-        to_stdout(&serving_line(local));
+pub(crate) fn serving(origins: &[Origin]) {
+    for origin in origins {
+        to_stdout(&serving_line(origin));
     }
     if io::stdout().is_terminal() {
-        for_people(locals);
+        for_people(origins);
     }
 }
 
 /// Says how other machines get here; on standard error, so that the contract of standard output holds on a terminal too.
-fn for_people(locals: &[Local]) {
-    let addresses = announce::reachable(locals);
-    for address in &addresses {
-        to_stderr(format_args!("From other machines: http://{address}/"));
+fn for_people(origins: &[Origin]) {
+    let urls = announce::reachable(origins);
+    for url in &urls {
+        to_stderr(format_args!("From other machines: {url}"));
     }
-    if let Some(code) = addresses.first().and_then(|address| announce::qr_code(*address)) {
+    if let Some(code) = urls.first().and_then(|url| announce::qr_code(url)) {
         to_stderr(code);
     }
 }
@@ -92,11 +92,11 @@ fn wrong_use(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn serving_line(local: &Local) -> String {
-    match local {
+fn serving_line(origin: &Origin) -> String {
+    match &origin.local {
         Local::Tcp(address) => {
-            let (ip, port) = (address.ip(), address.port());
-            format!("Serving HTTP on {ip} port {port} (http://{address}/) ...")
+            let (ip, port, protocol) = (address.ip(), address.port(), origin.scheme.as_str().to_uppercase());
+            format!("Serving {protocol} on {ip} port {port} ({origin}) ...")
         }
         Local::Unix(path) => format!("Serving HTTP on unix:{} ...", path.display()),
     }
@@ -113,19 +113,24 @@ fn to_stderr(text: impl Display) {
 
 #[cfg(test)]
 mod tests {
+    use salver::Scheme;
+
     use super::*;
 
     #[test]
     fn the_startup_line_is_http_server_s() {
-        for (local, want) in [
+        let tcp = |address: &str| Local::Tcp(address.parse().unwrap());
+        for (local, scheme, want) in [
             (
-                Local::Tcp("0.0.0.0:8000".parse().unwrap()),
+                tcp("0.0.0.0:8000"),
+                Scheme::Http,
                 "Serving HTTP on 0.0.0.0 port 8000 (http://0.0.0.0:8000/) ...",
             ),
-            (Local::Tcp("[::1]:80".parse().unwrap()), "Serving HTTP on ::1 port 80 (http://[::1]:80/) ..."),
-            (Local::Unix("/run/s".into()), "Serving HTTP on unix:/run/s ..."),
+            (tcp("[::1]:80"), Scheme::Http, "Serving HTTP on ::1 port 80 (http://[::1]:80/) ..."),
+            (tcp("[::1]:443"), Scheme::Https, "Serving HTTPS on ::1 port 443 (https://[::1]:443/) ..."),
+            (Local::Unix("/run/s".into()), Scheme::Http, "Serving HTTP on unix:/run/s ..."),
         ] {
-            assert_eq!(serving_line(&local), want);
+            assert_eq!(serving_line(&Origin { scheme, local }), want);
         }
     }
 }

@@ -10,14 +10,9 @@ pub(crate) struct Planned {
 
 /// The options to come. One that is built leaves this table.
 pub(crate) const OPTIONS: &[Planned] = &[
-    planned("certfile", None, TLS),
-    planned("keyfile", None, TLS),
     planned("max-requests", None, WORKERS),
     planned("max-requests-jitter", None, WORKERS),
     planned("preload", None, WORKERS),
-    planned("tls-cert", None, TLS),
-    planned("tls-key", None, TLS),
-    planned("tls-password-file", None, TLS),
     planned("workers", Some('w'), WORKERS),
 ];
 
@@ -37,7 +32,6 @@ const fn planned(long: &'static str, short: Option<char>, what: &'static str) ->
     Planned { long, short, what }
 }
 
-const TLS: &str = "HTTPS";
 const WORKERS: &str = "worker processes";
 
 #[cfg(test)]
@@ -48,10 +42,10 @@ mod tests {
     fn every_spelling_is_recognised() {
         for (option, known) in [
             ("--preload", true),
-            ("--tls-cert=x", true),
+            ("--preload=x", true),
             ("-w", true),
             ("max_requests", true),
-            ("SALVER_TLS_CERT", true),
+            ("SALVER_MAX_REQUESTS", true),
             ("SALVER_HIDDEN", false),
             ("--hidden", false),
             ("-x", false),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use salver::finish::log::AccessLog;
 use salver::listen::Listeners;
 use salver::turns::Turns;
-use salver::{Local, Server, Site, StartError};
+use salver::{Origin, Server, Site, StartError};
 
 use crate::access::Needed;
 use crate::applications::{self, Host};
@@ -14,7 +14,7 @@ use crate::options::Options;
 use crate::privileges::{self, Privileges};
 use crate::process::{self, PidFile};
 use crate::signals::Caught;
-use crate::{announce, events, memory, output, targets};
+use crate::{announce, events, https, memory, output, targets};
 
 /// Why nothing is served.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ pub(crate) fn run(parsed: Parsed, host: Option<&dyn Host>) -> Result<(), Failure
         Some(host) => host.open(application, &turns, &options),
         None => Err(StartError::new("no interpreter; this is a fault of salver")),
     })?;
+    let tls = https::open(&options)?;
     let privileges = Privileges::open(&options.process)?;
     if options.args.check_config {
         output::config_is_good();
@@ -71,31 +72,37 @@ pub(crate) fn run(parsed: Parsed, host: Option<&dyn Host>) -> Result<(), Failure
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     // Applications take turns with one loop; the interpreter's lock would hold up more of them.
     let loops = if has_application { 1 } else { cores() };
-    let listeners = Listeners::open(&options.targets.addresses(), loops)?;
+    let mut listeners = Listeners::open(&options.targets.addresses(), loops)?;
+    if let Some(port) = options.https.redirect_http {
+        listeners.open_clear(port)?;
+    }
     let needed = if privileges.are_kept() { Vec::new() } else { options.targets.needed() };
     privileges.drop(&log)?;
     needed.iter().try_for_each(Needed::check)?;
 
     let server = Server::new(site).http1(options.http1.clone()).options(options.server.clone());
-    let server = server.when_relieved(memory::give_back);
+    let mut server = server.when_relieved(memory::give_back);
+    if let Some(tls) = tls {
+        server = server.tls(tls);
+    }
     let Some(host) = host.filter(|_| has_application) else {
         let running = server.start(listeners)?;
-        announce(running.locals(), &options);
+        announce(running.origins(), &options);
         signals.obey(running.stop(), log)?;
         running.wait();
         return Ok(());
     };
     let driven = server.drive(listeners)?;
-    announce(driven.locals(), &options);
+    announce(driven.origins(), &options);
     signals.obey(driven.stop(), log)?;
     Ok(host.run(driven, &turns)?)
 }
 
 /// Says where is served.
-fn announce(locals: &[Local], options: &Options) {
-    output::serving(locals);
+fn announce(origins: &[Origin], options: &Options) {
+    output::serving(origins);
     if options.announce.open
-        && let Err(message) = announce::browse(locals)
+        && let Err(message) = announce::browse(origins)
     {
         output::warning(&message);
     }

@@ -18,6 +18,7 @@ use crate::http1::Fault;
 use crate::http1::head::Malformed;
 use crate::request::{Peer, Request};
 use crate::rfc::accept::Codings;
+use crate::rfc::forwarded::Scheme;
 use crate::rfc::path::SafePath;
 use crate::site::Site;
 
@@ -34,6 +35,7 @@ pub(crate) struct Answered {
 pub(crate) struct Asked {
     accept: Option<HeaderValue>,
     codings: Codings,
+    scheme: Scheme,
 }
 
 /// One request, from parsed head to finished response. `line` is its request line; `settled` comes when what the handler left
@@ -67,7 +69,7 @@ pub(crate) fn refuse(site: &Site, peer: &Peer, malformed: Malformed) -> Answered
     let Malformed { status, message, line } = malformed;
     let mut seen = site.log.seen_malformed(peer, line);
     let reply = Err(Error::new(status, message));
-    let asked = Asked { accept: None, codings: Codings::parse(&HeaderMap::new()) };
+    let asked = Asked { accept: None, codings: Codings::parse(&HeaderMap::new()), scheme: peer.scheme };
     let response = finish(site, &mut seen, &asked, reply);
     Answered { response, seen, permit: None }
 }
@@ -79,8 +81,10 @@ fn finish(site: &Site, seen: &mut Seen, asked: &Asked, reply: Answer) -> Respons
         Err(error) => (page::error(&site.look, asked.accept.as_ref(), &error), Some(error)),
     };
     compress::apply(&asked.codings, &mut response);
-    site.headers.apply(&mut response);
-    site.log.started(seen, response.status(), response.headers(), message.as_ref().map(Error::message));
+    site.headers.apply(asked.scheme, &mut response);
+    // A redirect is no error, whoever made it.
+    let message = message.as_ref().filter(|error| !error.status().is_redirection()).map(Error::message);
+    site.log.started(seen, response.status(), response.headers(), message);
     response
 }
 
@@ -125,6 +129,7 @@ impl Asked {
         Self {
             accept: request.headers.get(header::ACCEPT).cloned(),
             codings: Codings::parse(&request.headers),
+            scheme: request.peer.scheme,
         }
     }
 }

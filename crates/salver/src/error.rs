@@ -28,6 +28,7 @@ struct Inner {
     status: StatusCode,
     message: Cow<'static, str>,
     headers: HeaderMap,
+    link: Option<String>,
     cause: Option<BoxError>,
 }
 
@@ -46,7 +47,13 @@ impl Error {
     /// An error that is answered with `status`; `message` is shown to the client and logged, so it holds no secret
     /// and no path of the file system.
     pub fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner { status, message: message.into(), headers: HeaderMap::new(), cause: None }))
+        Self(Box::new(Inner {
+            status,
+            message: message.into(),
+            headers: HeaderMap::new(),
+            link: None,
+            cause: None,
+        }))
     }
 
     /// 404, in http.server's words.
@@ -75,6 +82,18 @@ impl Error {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.append(name, value);
         self
+    }
+
+    /// The same error with the URL of where to go instead, for its page.
+    #[must_use]
+    pub fn with_link(mut self, url: impl Into<String>) -> Self {
+        self.0.link = Some(url.into());
+        self
+    }
+
+    /// Where to go instead.
+    pub fn link(&self) -> Option<&str> {
+        self.0.link.as_deref()
     }
 
     /// The status of the response.

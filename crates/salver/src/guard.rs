@@ -1,15 +1,16 @@
-//! What keeps a request from its handler: limits of the whole server. And whom to believe about who the client is.
+//! What keeps a request from its handler: limits of the whole server, and that it came in the clear where it should not. And
+//! whom to believe about who the client is.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use http::header::RETRY_AFTER;
+use http::header::{CONNECTION, HOST, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
 use crate::error::Error;
 use crate::request::Request;
-use crate::rfc::forwarded::{self, Trusted};
+use crate::rfc::forwarded::{self, Scheme, Trusted};
 
 /// Limits of the whole server, and the proxies it believes.
 ///
@@ -36,6 +37,17 @@ pub struct Options {
 pub(crate) struct Guard {
     options: Options,
     under_way: Arc<AtomicUsize>,
+    /// Set once the server knows where it listens.
+    https: OnceLock<Https>,
+}
+
+/// Where a server speaks HTTPS, and where it sends others there.
+#[derive(Debug, Default)]
+pub(crate) struct Https {
+    /// Ports of HTTPS; the first is where others are sent.
+    pub(crate) ports: Vec<u16>,
+    /// Ports that are in the clear to send whoever comes on.
+    pub(crate) clear: Vec<u16>,
 }
 
 /// A place among the requests under way; given back when it is dropped.
@@ -44,7 +56,13 @@ pub(crate) struct Permit(Arc<AtomicUsize>);
 
 impl Guard {
     pub(crate) fn open(options: Options) -> Self {
-        Self { options, under_way: Arc::default() }
+        Self { options, ..Self::default() }
+    }
+
+    /// Has requests that come in the clear sent to HTTPS.
+    pub(crate) fn insist_on_https(&self, https: Https) {
+        // A site is served by one server; a second one could only say the same.
+        let _ = self.https.set(https);
     }
 
     /// The largest body, in bytes.
@@ -68,6 +86,9 @@ impl Guard {
 
     /// Lets a request pass, or says why not.
     pub(crate) fn check(&self, request: &Request) -> Result<Option<Permit>, Error> {
+        if let Some(https) = self.https.get() {
+            https.check(request)?;
+        }
         if request.body.len().is_some_and(|length| length > self.limit_body()) {
             let message = "The request body is larger than this server takes";
             return Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, message));
@@ -83,6 +104,55 @@ impl Guard {
         }
         Ok(Some(permit))
     }
+}
+
+impl Https {
+    /// Lets pass what came over TLS, and what did not have to.
+    fn check(&self, request: &Request) -> Result<(), Error> {
+        let peer = &request.peer;
+        let (Some(own), None, Some(port)) = (peer.local.port(), &peer.tls, self.ports.first()) else {
+            return Ok(());
+        };
+        if self.ports.contains(&own) {
+            let message = "Plain HTTP came to a port of HTTPS";
+            let error = Error::new(StatusCode::BAD_REQUEST, message).with_link(url(request, own));
+            return Err(error.with_header(CONNECTION, HeaderValue::from_static("close")));
+        }
+        let asked = request.target.path().starts_with(b"/.well-known/acme-challenge/"); // RFC 8555 §8.3: in the clear
+        if !self.clear.contains(&own) || peer.scheme == Scheme::Https || asked {
+            return Ok(());
+        }
+        let url = url(request, *port);
+        let error = Error::new(StatusCode::PERMANENT_REDIRECT, "This site is served over HTTPS");
+        Err(match HeaderValue::from_str(&url) {
+            Ok(location) => error.with_header(LOCATION, location).with_link(url),
+            Err(_) => error,
+        })
+    }
+}
+
+/// What `request` asks for, at `port` over https.
+fn url(request: &Request, port: u16) -> String {
+    let named = request.headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty());
+    let host = match (named, request.peer.local.ip()) {
+        // A port is digits behind the last colon; one within brackets is an address's.
+        (Some(host), _) => host
+            .rsplit_once(':')
+            .filter(|(_, port)| !port.contains(']'))
+            .map_or(host, |(host, _)| host)
+            .to_owned(),
+        (None, Some(IpAddr::V6(ip))) => format!("[{ip}]"),
+        (None, ip) => ip.map_or_else(|| "localhost".into(), |ip| ip.to_string()),
+    };
+    let target = match request.target.as_bytes() {
+        // RFC 9110 §10.2.2: only ASCII in a Location; what is not is encoded.
+        target if target.starts_with(b"/") => {
+            percent_encoding::percent_encode(target, percent_encoding::CONTROLS).to_string()
+        }
+        _ => "/".into(),
+    };
+    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    format!("https://{host}{port}{target}")
 }
 
 impl Drop for Permit {
@@ -107,6 +177,30 @@ mod tests {
         }
         drop(first);
         assert!(guard.check(&request).is_ok());
+    }
+
+    #[test]
+    fn what_comes_in_the_clear_is_sent_to_https() {
+        let guard = Guard::open(Options::default());
+        guard.insist_on_https(Https { ports: vec![8443, 9443], clear: vec![8080] });
+        for (local, host, target, want) in [
+            ("127.0.0.1:8080", "a.test:8080", "/x?y", Some((308, "https://a.test:8443/x?y"))),
+            ("127.0.0.1:8080", "a.test", "/", Some((308, "https://a.test:8443/"))),
+            ("127.0.0.1:8080", "[::1]:8080", "/", Some((308, "https://[::1]:8443/"))),
+            ("127.0.0.1:8080", "[::1]", "/", Some((308, "https://[::1]:8443/"))),
+            ("127.0.0.1:8080", "", "*", Some((308, "https://127.0.0.1:8443/"))),
+            ("127.0.0.1:8080", "a.test", "/é", Some((308, "https://a.test:8443/%C3%A9"))),
+            ("127.0.0.1:9443", "a.test:9443", "/x", Some((400, "https://a.test:9443/x"))),
+            ("127.0.0.1:8080", "a.test", "/.well-known/acme-challenge/x", None),
+            ("127.0.0.1:7000", "a.test", "/", None),
+        ] {
+            let mut request = Request::get(target);
+            request.headers.insert(HOST, HeaderValue::from_static(host));
+            request.peer.local = Arc::new(crate::Local::Tcp(local.parse().unwrap()));
+            let error = guard.check(&request).err();
+            let got = error.as_ref().map(|error| (error.status().as_u16(), error.link().unwrap_or_default()));
+            assert_eq!(got, want, "{local} {host} {target}");
+        }
     }
 
     #[test]

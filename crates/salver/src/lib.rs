@@ -98,6 +98,7 @@ mod server;
 mod site;
 mod start_error;
 pub mod testing;
+pub mod tls;
 #[cfg(feature = "tower")]
 pub mod tower;
 pub mod turns;
@@ -110,6 +111,6 @@ pub use request::{Local, Peer, Request, Target};
 pub use rfc::forwarded::Scheme;
 pub use rfc::path::SafePath;
 pub use seconds::Seconds;
-pub use server::{Driven, Options as ServerOptions, Running, Server, Stop};
+pub use server::{Driven, Options as ServerOptions, Origin, Running, Server, Stop};
 pub use site::Site;
 pub use start_error::StartError;

@@ -4,7 +4,7 @@
 //! and gateways must pass the target on as sent (REQUEST_URI, RFC 3875 §4.1).
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, Version};
 
 use crate::body::Body;
 use crate::rfc::forwarded::Scheme;
+use crate::tls::Session;
 
 /// One request: a checked head and a body that is read when asked for.
 ///
@@ -63,6 +64,8 @@ pub struct Peer {
     pub local: Arc<Local>,
     /// How it speaks to us, or to the trusted proxy before us.
     pub scheme: Scheme,
+    /// The TLS session between it and us; `None` in the clear.
+    pub tls: Option<Arc<Session>>,
 }
 
 /// An address this server listens on.
@@ -92,6 +95,7 @@ impl Request {
                 remote: None,
                 local: Arc::new(Local::Unix(std::path::PathBuf::new())),
                 scheme: Scheme::Http,
+                tls: None,
             },
         }
     }
@@ -130,6 +134,24 @@ impl Target {
     pub fn query(&self) -> Option<&[u8]> {
         let rest = self.raw.get(self.path_end..)?.strip_prefix(b"?")?;
         rest.split(|byte| *byte == b'#').next()
+    }
+}
+
+impl Local {
+    /// The port of a TCP address.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(address) => Some(address.port()),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// The address of an interface, of a TCP address.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip()),
+            Self::Unix(_) => None,
+        }
     }
 }
 

@@ -73,7 +73,7 @@ impl Listener for Pipes {
     async fn accept(&mut self) -> (Reluctant, Peer) {
         let remote = Some("192.0.2.7:7".parse().unwrap());
         match self.0.recv().await {
-            Some(io) => (io, Peer { remote, local: self.local().into(), scheme: Scheme::Https }),
+            Some(io) => (io, Peer { remote, local: self.local().into(), scheme: Scheme::Https, tls: None }),
             None => std::future::pending().await,
         }
     }
@@ -84,7 +84,7 @@ struct Ways;
 
 impl Methods for Ways {
     fn get(&self, request: Request, _: SafePath) -> Reply<'_> {
-        let Peer { remote, local, scheme } = request.peer;
+        let Peer { remote, local, scheme, .. } = request.peer;
         Reply::ready(Ok(Response::new(format!("{} {local} {scheme:?}", remote.unwrap()).into())))
     }
 

@@ -116,7 +116,7 @@ fn wrong_use_is_one_line() {
         (&[], &[("SALVER_KEEP_ALIVE", "x")], "SALVER_KEEP_ALIVE: invalid value 'x'"),
         (&[], &[("SALVER_HEADER", "A")], "SALVER_HEADER: "),
         (&[], &[("SALVER_BIND", "'a")], "SALVER_BIND: a quote is not closed"),
-        (&[], &[("SALVER_TLS_CERT", "/x")], "SALVER_TLS_CERT: not in this version yet; it comes with HTTPS"),
+        (&[], &[("SALVER_PRELOAD", "1")], "SALVER_PRELOAD: not in this version yet; it comes with worker"),
         (&[], &[("SALVER_HEADER", "'a b' c")], "SALVER_HEADER: --header a b c: "),
         (&["--header", "a b", "c"], &[], "--header a b c: no name of a header"),
         (&["--header", "Content-Length", "5"], &[], "--header Content-Length 5: the server sets"),
@@ -241,7 +241,10 @@ const CONTRACT: &str = "bind directory protocol cgi tls-cert tls-key tls-passwor
 fn every_option_of_the_contract_is_there_or_says_so() {
     let command = All::command();
     for name in CONTRACT.split_whitespace() {
-        let there = command.get_arguments().any(|arg| arg.get_long() == Some(name));
+        let is_named = |arg: &clap::Arg| {
+            arg.get_long() == Some(name) || arg.get_all_aliases().is_some_and(|names| names.contains(&name))
+        };
+        let there = command.get_arguments().any(is_named);
         assert!(there != planned::refusal(name).is_some(), "--{name}");
     }
     for (short, name) in [

@@ -4,5 +4,6 @@
 
 mod cgi;
 mod command;
+mod https;
 mod listing;
 mod support;

@@ -141,23 +141,27 @@ impl Server {
 
     /// Sends a request with these headers, on a connection of its own that it asks to close.
     pub(crate) fn request(self: &Arc<Self>, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut wire = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-        for (name, value) in headers {
-            wire.push_str(&format!("{name}: {value}\r\n"));
-        }
-        wire.push_str("\r\n");
-        self.send(wire)
+        self.send(wire(method, target, headers))
     }
 
     /// Sends `wire` as it is and reads until the server closes: the last request should ask for that.
     pub(crate) fn send(self: &Arc<Self>, wire: impl AsRef<[u8]>) -> Answer {
-        let mut stream = self.connect();
+        self.exchange(self.connect(), wire)
+    }
+
+    fn exchange(self: &Arc<Self>, mut stream: TcpStream, wire: impl AsRef<[u8]>) -> Answer {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(wire.as_ref()).unwrap();
         let mut bytes = Vec::new();
         // A server that refuses a request may reset what it did not read; what it said before counts.
         let read = stream.read_to_end(&mut bytes).map_err(|error| error.kind());
         assert_ne!(read, Err(ErrorKind::WouldBlock), "not closed after {}", String::from_utf8_lossy(&bytes));
         Answer::read(self.clone(), bytes)
+    }
+
+    /// The same server at another of its addresses.
+    pub(crate) fn at(self: &Arc<Self>, address: SocketAddr) -> At {
+        At { server: Arc::clone(self), address }
     }
 
     /// A connection that never blocks a test for ever.
@@ -214,6 +218,20 @@ impl Server {
     }
 }
 
+/// A server at an address that is not its first.
+pub(crate) struct At {
+    server: Arc<Server>,
+    address: SocketAddr,
+}
+
+impl At {
+    /// Sends a GET with these headers, on a connection of its own that it asks to close.
+    pub(crate) fn get(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+        let stream = TcpStream::connect(self.address).unwrap();
+        self.server.exchange(stream, wire("GET", target, headers))
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(mut child) = self.running.get_mut().unwrap().take() {
@@ -221,6 +239,15 @@ impl Drop for Server {
             let _ = child.wait();
         }
     }
+}
+
+/// A request without content that asks to close.
+fn wire(method: &str, target: &str, headers: &[(&str, &str)]) -> String {
+    let mut wire = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        wire.push_str(&format!("{name}: {value}\r\n"));
+    }
+    wire + "\r\n"
 }
 
 /// An answer, and the server that gave it.
@@ -350,7 +377,7 @@ fn command(program: &OsStr, folder: &Path) -> Command {
 
 /// `Serving HTTP on 127.0.0.1 port 8000 (http://127.0.0.1:8000/) ...` → where to connect.
 fn address(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("(http://")?;
+    let (_, rest) = line.split_once("://")?;
     let mut address: SocketAddr = rest.split_once('/')?.0.parse().ok()?;
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());

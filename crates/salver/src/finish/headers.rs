@@ -4,6 +4,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderValue, StatusCode};
 
 use crate::handler::Response;
+use crate::rfc::forwarded::Scheme;
 use crate::start_error::StartError;
 
 /// Headers to add to responses.
@@ -11,7 +12,7 @@ use crate::start_error::StartError;
 /// ```
 /// use salver::finish::headers::Options;
 ///
-/// let options = Options { header: ["Cache-Control", "max-age=60"].map(String::from).into() };
+/// let options = Options { header: ["Cache-Control", "max-age=60"].map(String::from).into(), ..Default::default() };
 /// let site = salver::Site::new().headers(&options)?;
 /// # Ok::<(), salver::StartError>(())
 /// ```
@@ -21,11 +22,20 @@ pub struct Options {
     /// A header for every successful response; may be repeated
     #[cfg_attr(feature = "cli", arg(long, num_args = 2, allow_hyphen_values = true, value_names = ["NAME", "VALUE"]))]
     pub header: Vec<String>,
+    /// Tell browsers that come over HTTPS to come by nothing else for so many seconds (Strict-Transport-Security); without a
+    /// number: a year
+    #[cfg_attr(feature = "cli", arg(long, value_name = "S", num_args = 0..=1, require_equals = true,
+        default_missing_value = "31536000"))]
+    pub hsts: Option<u64>,
 }
 
 /// Checked headers.
 #[derive(Debug, Default)]
-pub(crate) struct Headers(Vec<(HeaderName, HeaderValue)>);
+pub(crate) struct Headers {
+    added: Vec<(HeaderName, HeaderValue)>,
+    /// What `Strict-Transport-Security` says (RFC 6797 §6.1).
+    hsts: Option<HeaderValue>,
+}
 
 impl Headers {
     /// Checks the headers of `options`: names and values alternate there.
@@ -45,21 +55,29 @@ impl Headers {
                 .map_err(|_| wrong("no value of a header; leave control characters out"))?;
             Ok((name, value))
         });
-        checked.collect::<Result<_, _>>().map(Self)
+        let hsts = options.hsts.map(|seconds| format!("max-age={seconds}"));
+        Ok(Self {
+            added: checked.collect::<Result<_, _>>()?,
+            hsts: hsts.and_then(|value| HeaderValue::try_from(value).ok()),
+        })
     }
 
     /// Adds the headers: those of `--header` to a success (as Python 3.15 does) and to 304, in place of the handler's own.
-    pub(crate) fn apply(&self, response: &mut Response) {
+    /// What binds to HTTPS is said over it alone (RFC 6797 §7.2).
+    pub(crate) fn apply(&self, scheme: Scheme, response: &mut Response) {
         let status = response.status();
         let headers = response.headers_mut();
         if !headers.contains_key(header::SERVER) {
             headers.insert(header::SERVER, SERVER);
         }
+        if let (Some(hsts), Scheme::Https) = (&self.hsts, scheme) {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
         if !status.is_success() && status != StatusCode::NOT_MODIFIED {
             return;
         }
-        for (place, (name, value)) in self.0.iter().enumerate() {
-            let repeated = self.0.iter().take(place).any(|(earlier, _)| earlier == name);
+        for (place, (name, value)) in self.added.iter().enumerate() {
+            let repeated = self.added.iter().take(place).any(|(earlier, _)| earlier == name);
             match repeated {
                 true => headers.append(name, value.clone()),
                 false => headers.insert(name, value.clone()).is_some(),
@@ -80,7 +98,7 @@ mod tests {
     use super::*;
 
     fn open(header: &[&str]) -> Result<Headers, StartError> {
-        Headers::open(&Options { header: header.iter().map(ToString::to_string).collect() })
+        Headers::open(&Options { header: header.iter().map(ToString::to_string).collect(), hsts: None })
     }
 
     #[test]
@@ -90,11 +108,25 @@ mod tests {
             let mut response = Response::default();
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=1"));
-            headers.apply(&mut response);
+            headers.apply(Scheme::Https, &mut response);
             assert_eq!(response.headers().get_all("x-a").iter().count(), count, "{status}");
             let cache = if count > 0 { "no-store" } else { "max-age=1" };
             assert_eq!(response.headers()["cache-control"], cache, "{status}");
             assert!(response.headers()["server"].to_str().unwrap().starts_with("salver/"));
+        }
+    }
+
+    #[test]
+    fn only_https_binds_to_https() {
+        let headers = Headers::open(&Options { hsts: Some(60), ..Options::default() }).unwrap();
+        for (scheme, status, want) in
+            [(Scheme::Https, 200, true), (Scheme::Https, 404, true), (Scheme::Http, 200, false)]
+        {
+            let mut response = Response::default();
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            headers.apply(scheme, &mut response);
+            let said = response.headers().get(header::STRICT_TRANSPORT_SECURITY);
+            assert_eq!(said.is_some_and(|value| value == "max-age=60"), want, "{scheme:?} {status}");
         }
     }
 

@@ -17,16 +17,22 @@ pub(crate) fn error(look: &Look, accept: Option<&HeaderValue>, error: &Error) ->
     log(error);
     let status = error.status();
     let reason = status.canonical_reason().unwrap_or("Error");
-    let (code, message) = (status.as_u16(), error.message());
+    let (code, message, link) = (status.as_u16(), error.message(), error.link());
     let mut headers = error.headers().clone();
     let (content_type, page) = match form(accept) {
-        Form::Text => (TEXT, format!("{code} {reason}: {message}\n")),
+        Form::Text => {
+            let link = link.map_or_else(String::new, |link| format!(": {link}"));
+            (TEXT, format!("{code} {reason}: {message}{link}\n"))
+        }
         Form::Html => {
             look.apply(&mut headers);
-            (HTML, page(look, code, reason, message))
+            (HTML, page(look, error, reason))
         }
         Form::Json => {
-            let page = serde_json::json!({ "status": code, "reason": reason, "message": message });
+            let mut page = serde_json::json!({ "status": code, "reason": reason, "message": message });
+            if let (Some(link), Some(page)) = (link, page.as_object_mut()) {
+                page.insert("link".into(), link.into());
+            }
             (JSON, format!("{page}\n"))
         }
     };
@@ -66,14 +72,18 @@ fn form(accept: Option<&HeaderValue>) -> Form {
     }
 }
 
-fn page(look: &Look, code: u16, reason: &str, message: &str) -> String {
+fn page(look: &Look, error: &Error, reason: &str) -> String {
+    let code = error.status().as_u16();
     let body = html! {
         main {
             p.status aria-hidden="true" { (code) }
             h1 { span.sr { (code) " " } (reason) }
-            p { (message) }
-            // An error may be about where we are: the root is sure to be somewhere else.
-            p { a href="/" { "To the start" } }
+            p { (error.message()) }
+            @match error.link() {
+                Some(link) => p { a href=(link) { (link) } },
+                // An error may be about where we are: the root is sure to be somewhere else.
+                None => p { a href="/" { "To the start" } },
+            }
         }
     };
     look.page(&format!("{code} {reason}"), "error", &body) + END + "\n"
@@ -111,6 +121,19 @@ mod tests {
             ("application/json;q=0.1, text/html", HTML),
         ] {
             assert_eq!(page(accept, &Error::not_found()).0, kind, "{accept}");
+        }
+    }
+
+    #[test]
+    fn where_to_go_instead_is_a_link() {
+        let error = Error::new(StatusCode::BAD_REQUEST, "Not here").with_link("https://a.test/?a&b");
+        for (accept, link) in [
+            ("", "Not here: https://a.test/?a&b\n"),
+            ("text/html", r#"<a href="https://a.test/?a&amp;b">https://a.test/?a&amp;b</a>"#),
+            ("application/json", r#""link":"https://a.test/?a&b""#),
+        ] {
+            let (_, page) = page(accept, &error);
+            assert!(page.contains(link), "{page}");
         }
     }
 

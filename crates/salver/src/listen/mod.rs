@@ -42,13 +42,15 @@ pub struct Listeners {
 struct Bound {
     local: Local,
     queues: Vec<Socket>,
+    /// Not for HTTPS, also in a server that speaks it.
+    clear: bool,
     /// Removes a socket file of ours at the end.
     _file: Option<SocketFile>,
 }
 
 /// One accept queue, for one loop.
 pub(crate) enum Queue {
-    Socket(Socket, Arc<Local>),
+    Socket { socket: Socket, local: Arc<Local>, clear: bool },
     Own(Box<dyn AnyListener>),
 }
 
@@ -71,11 +73,39 @@ impl Listeners {
                 Address::Inherited(fd) => {
                     let (socket, local) = inherited::adopt(*fd)?;
                     let queues = shared(socket, loops).map_err(|error| cannot_listen(address, &error))?;
-                    listeners.bound.push(Bound { local, queues, _file: None });
+                    listeners.bound.push(Bound { local, queues, clear: false, _file: None });
                 }
             }
         }
         Ok(listeners)
+    }
+
+    /// Binds `port` beside each TCP address that is open, for plain HTTP also where the server speaks HTTPS: there it sends
+    /// whoever comes to https. 0 takes a free port.
+    ///
+    /// # Errors
+    /// As [`Listeners::open`].
+    pub fn open_clear(&mut self, port: u16) -> Result<(), StartError> {
+        let beside: Vec<IpAddr> = self.locals_for_tls().filter_map(Local::ip).collect();
+        let mut port = port;
+        for (place, ip) in beside.iter().enumerate() {
+            if beside.iter().take(place).all(|earlier| earlier != ip) {
+                port = self.bind_tcp(SocketAddr::new(*ip, port), &ip.to_string())?;
+                self.bound.last_mut().expect("it has just been bound").clear = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// The addresses that are HTTPS's in a server that speaks it: those of TCP, but what [`Listeners::open_clear`] opened.
+    pub(crate) fn locals_for_tls(&self) -> impl Iterator<Item = &Local> {
+        let bound = self.bound.iter().filter(|bound| !bound.clear && matches!(bound.local, Local::Tcp(_)));
+        bound.map(|bound| &bound.local)
+    }
+
+    /// The ports that [`Listeners::open_clear`] opened.
+    pub(crate) fn clear_ports(&self) -> impl Iterator<Item = u16> {
+        self.bound.iter().filter(|bound| bound.clear).filter_map(|bound| bound.local.port())
     }
 
     /// Adds a listener of one's own. One loop serves it: where they are to have a queue each, push one for each.
@@ -100,7 +130,8 @@ impl Listeners {
         for bound in self.bound {
             for (queues, socket) in loops.iter_mut().zip(bound.queues) {
                 // A local address a loop: its reference count is touched at every request.
-                queues.push(Queue::Socket(socket, Arc::new(bound.local.clone())));
+                let local = Arc::new(bound.local.clone());
+                queues.push(Queue::Socket { socket, local, clear: bound.clear });
             }
             files.extend(bound._file);
         }
@@ -178,7 +209,7 @@ impl Listeners {
         for queue in &queues {
             queue.listen(BACKLOG).map_err(fails)?;
         }
-        self.bound.push(Bound { local: Local::Tcp(local), queues, _file: None });
+        self.bound.push(Bound { local: Local::Tcp(local), queues, clear: false, _file: None });
         Ok(local.port())
     }
 
@@ -210,7 +241,7 @@ impl Listeners {
         socket.listen(BACKLOG).map_err(fails)?;
         socket.set_nonblocking(true).map_err(fails)?;
         let queues = shared(socket, self.loops).map_err(fails)?;
-        self.bound.push(Bound { local: Local::Unix(path.into()), queues, _file: Some(file) });
+        self.bound.push(Bound { local: Local::Unix(path.into()), queues, clear: false, _file: Some(file) });
         Ok(())
     }
 }

@@ -30,7 +30,7 @@ use crate::server::transport::Transport;
 ///
 ///     async fn accept(&mut self) -> (DuplexStream, Peer) {
 ///         match self.0.recv().await {
-///             Some(pipe) => (pipe, Peer { remote: None, local: self.local().into(), scheme: Scheme::Http }),
+///             Some(pipe) => (pipe, Peer { remote: None, local: self.local().into(), scheme: Scheme::Http, tls: None }),
 ///             None => std::future::pending().await, // nobody is left who could connect
 ///         }
 ///     }

@@ -25,8 +25,17 @@ use crate::rfc::forwarded::Scheme;
 /// One accept queue on its loop.
 pub(super) struct Acceptor {
     queue: Queue,
+    channel: Channel,
     /// One descriptor kept back: given up when there are none left, so that open connections can still open files.
     reserve: Option<File>,
+}
+
+/// How much a queue's connections let others read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Channel {
+    /// TLS, where the server speaks it.
+    Secure,
+    Clear,
 }
 
 enum Queue {
@@ -38,17 +47,22 @@ enum Queue {
 impl Acceptor {
     /// Puts the queue onto the loop that is entered.
     pub(super) fn new(queue: listen::Queue) -> io::Result<Self> {
-        let queue = match queue {
-            listen::Queue::Own(listener) => Queue::Own(listener),
-            listen::Queue::Socket(socket, local) => {
+        let (queue, channel) = match queue {
+            listen::Queue::Own(listener) => (Queue::Own(listener), Channel::Clear),
+            listen::Queue::Socket { socket, local, clear } => {
                 let descriptor = OwnedFd::from(socket);
                 match *local {
-                    Local::Tcp(_) => Queue::Tcp(TcpListener::from_std(descriptor.into())?, local),
-                    Local::Unix(_) => Queue::Unix(UnixListener::from_std(descriptor.into())?, local),
+                    Local::Tcp(_) => (
+                        Queue::Tcp(TcpListener::from_std(descriptor.into())?, local),
+                        if clear { Channel::Clear } else { Channel::Secure },
+                    ),
+                    Local::Unix(_) => {
+                        (Queue::Unix(UnixListener::from_std(descriptor.into())?, local), Channel::Clear)
+                    }
                 }
             }
         };
-        Ok(Self { queue, reserve: reserve() })
+        Ok(Self { queue, channel, reserve: reserve() })
     }
 
     /// Accepts until a stop, and then what is queued; the queue is closed only when it is empty.
@@ -76,6 +90,17 @@ impl Acceptor {
 
     fn spawn(&self, io: Io, peer: Peer, shared: &Arc<Shared>) {
         let counted = Counted::new(shared);
+        let io = match (&shared.tls, self.channel, io) {
+            (Some(tls), Channel::Secure, Io::Tcp(socket)) => {
+                let served = tls.serve(socket, peer, Arc::clone(shared));
+                tokio::spawn(async move {
+                    let _counted = counted;
+                    served.await;
+                });
+                return;
+            }
+            (_, _, io) => io,
+        };
         let connection = Connection::new(io, peer, Arc::clone(shared));
         tokio::spawn(async move {
             let _counted = counted;
@@ -154,7 +179,7 @@ fn owned((io, peer): (Box<dyn Transport>, Peer)) -> (Io, Peer) {
 }
 
 fn peer(remote: Option<SocketAddr>, local: &Arc<Local>) -> Peer {
-    Peer { remote: remote.map(unmapped), local: Arc::clone(local), scheme: Scheme::Http }
+    Peer { remote: remote.map(unmapped), local: Arc::clone(local), scheme: Scheme::Http, tls: None }
 }
 
 /// An IPv4 client of a dual-stack socket, as IPv4.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
-use super::{Server, Stop, runtime};
+use super::{Origin, Server, Stop, runtime};
 use crate::listen::{Listeners, SocketFile};
 use crate::request::Local;
 use crate::start_error::StartError;
@@ -34,6 +34,7 @@ pub struct Driven {
     stop: Stop,
     ended: watch::Receiver<bool>,
     locals: Vec<Local>,
+    origins: Vec<Origin>,
     /// Socket files go with the server.
     _files: Vec<SocketFile>,
 }
@@ -48,6 +49,7 @@ impl Server {
             StartError::new(format!("cannot start an event loop: {error}; look at `ulimit -n`"))
         };
         let locals = listeners.locals().cloned().collect();
+        let origins = self.origins(&listeners);
         let (queues, files) = listeners.into_queues();
         let [queues] = <[_; 1]>::try_from(queues).map_err(|_| cannot(&"listeners of more than one loop"))?;
         let runtime = runtime().map_err(|error| cannot(&error))?;
@@ -63,7 +65,7 @@ impl Server {
             over.send_replace(true);
         });
         let handle = runtime.handle().clone();
-        Ok(Driven { handle, runtime: Mutex::new(Some(runtime)), stop, ended, locals, _files: files })
+        Ok(Driven { handle, runtime: Mutex::new(Some(runtime)), stop, ended, locals, origins, _files: files })
     }
 }
 
@@ -94,6 +96,11 @@ impl Driven {
     /// The addresses that are served, with their real ports.
     pub fn locals(&self) -> &[Local] {
         &self.locals
+    }
+
+    /// The same with what is spoken there.
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
     }
 
     /// A handle that stops this server.

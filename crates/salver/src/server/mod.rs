@@ -19,18 +19,21 @@ use crate::request::Local;
 use crate::seconds::Seconds;
 use crate::site::Site;
 use crate::start_error::StartError;
+use crate::tls::Tls;
 
 mod accept;
 pub(crate) mod buffers;
 pub(crate) mod clock;
 pub(crate) mod date;
 mod driven;
+mod origin;
 pub(crate) mod socket;
 pub(crate) mod transport;
 
 use accept::Acceptor;
 use clock::Clock;
 pub use driven::Driven;
+pub use origin::Origin;
 
 /// How a server runs and stops.
 #[derive(Clone, Debug)]
@@ -67,6 +70,7 @@ pub struct Server {
     site: Arc<Site>,
     http1: http1::Options,
     options: Options,
+    tls: Option<Tls>,
     relieved: fn(),
 }
 
@@ -75,6 +79,7 @@ pub struct Server {
 pub struct Running {
     stop: Stop,
     locals: Vec<Local>,
+    origins: Vec<Origin>,
     loops: Vec<JoinHandle<()>>,
     /// Socket files go when the loops have ended.
     _files: Vec<SocketFile>,
@@ -111,6 +116,7 @@ pub(crate) struct Shared {
     pub(crate) site: Arc<Site>,
     pub(crate) options: http1::Options,
     pub(crate) limits: Limits,
+    pub(crate) tls: Option<Tls>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) buffers: buffers::Pool,
     phase: AtomicU8,
@@ -123,7 +129,7 @@ impl Server {
     /// A server of `site` with the usual limits.
     pub fn new(site: Site) -> Self {
         let (http1, options) = (http1::Options::default(), Options::default());
-        Self { site: Arc::new(site), http1, options, relieved: || {} }
+        Self { site: Arc::new(site), http1, options, tls: None, relieved: || {} }
     }
 
     /// Calls `relieved` on a loop's thread when most of its many connections have ended: the moment to have the allocator give
@@ -148,14 +154,23 @@ impl Server {
         self
     }
 
+    /// The same server with HTTPS on its TCP addresses. Unix sockets stay in the clear, and so do the addresses that
+    /// [`Listeners::open_clear`] opened, where requests are sent on to https.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Starts a thread for each loop the listeners were made for; connections are accepted when this returns.
     ///
     /// # Errors
     /// When the system refuses a thread or an event queue.
     pub fn start(self, listeners: Listeners) -> Result<Running, StartError> {
         let locals = listeners.locals().cloned().collect();
+        let origins = self.origins(&listeners);
         let (queues, files) = listeners.into_queues();
-        let mut running = Running { stop: Stop::new(), locals, loops: Vec::new(), _files: files };
+        let mut running = Running { stop: Stop::new(), locals, origins, loops: Vec::new(), _files: files };
         for (number, queues) in queues.into_iter().enumerate() {
             let (shared, grace, phase) = self.parts(&running.stop);
             let thread = start_loop(number, queues, shared, phase, grace);
@@ -170,7 +185,7 @@ impl Server {
 
     /// What one loop of this server needs beside its queues.
     fn parts(&self, stop: &Stop) -> (Arc<Shared>, Duration, watch::Receiver<Phase>) {
-        let shared = Shared::new(Arc::clone(&self.site), self.http1.clone(), self.relieved);
+        let shared = Shared::new(self);
         (shared, self.options.graceful_timeout.into(), stop.0.subscribe())
     }
 }
@@ -185,6 +200,11 @@ impl Running {
     /// The addresses that are served, with their real ports.
     pub fn locals(&self) -> &[Local] {
         &self.locals
+    }
+
+    /// The same with what is spoken there.
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
     }
 
     /// A handle that stops this server.
@@ -235,12 +255,13 @@ impl Stop {
 }
 
 impl Shared {
-    fn new(site: Arc<Site>, options: http1::Options, relieved: fn()) -> Arc<Self> {
+    fn new(server: &Server) -> Arc<Self> {
         Arc::new(Self {
-            site,
-            limits: options.limits(),
-            options,
-            clock: Clock::new(relieved),
+            site: Arc::clone(&server.site),
+            limits: server.http1.limits(),
+            options: server.http1.clone(),
+            tls: server.tls.clone(),
+            clock: Clock::new(server.relieved),
             buffers: buffers::Pool::default(),
             phase: AtomicU8::new(Phase::Serving as u8),
             connections: AtomicUsize::new(0),

@@ -6,13 +6,14 @@
 use std::fs::File;
 use std::future::Future as _;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _, Interest};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 use super::transport::{Own, Transport};
 
@@ -21,7 +22,8 @@ use super::transport::{Own, Transport};
 pub(crate) enum Io {
     Tcp(TcpStream),
     Unix(UnixStream),
-    Own(Box<Own>),
+    Tls(Box<Own<TlsStream<TcpStream>>>),
+    Own(Box<Own<Box<dyn Transport>>>),
 }
 
 /// Whether more follows at once: the kernel then waits with a segment that is not full.
@@ -32,6 +34,11 @@ pub(crate) enum More {
 }
 
 impl Io {
+    /// A connection whose handshake is over.
+    pub(crate) fn tls(stream: TlsStream<TcpStream>) -> Self {
+        Self::Tls(Box::new(Own::new(stream)))
+    }
+
     /// A connection of a listener of one's own.
     pub(super) fn own(io: Box<dyn Transport>) -> Self {
         Self::Own(Box::new(Own::new(io)))
@@ -42,6 +49,7 @@ impl Io {
         match self {
             Self::Tcp(socket) => socket.poll_read_ready(cx),
             Self::Unix(socket) => socket.poll_read_ready(cx),
+            Self::Tls(tls) => tls.poll_readable(cx),
             Self::Own(own) => own.poll_readable(cx),
         }
     }
@@ -64,6 +72,7 @@ impl Io {
         match self {
             Self::Tcp(socket) => pin!(socket.read_buf(buffer)).poll(cx),
             Self::Unix(socket) => pin!(socket.read_buf(buffer)).poll(cx),
+            Self::Tls(tls) => tls.poll_read(cx, buffer),
             Self::Own(own) => own.poll_read(cx, buffer),
         }
     }
@@ -77,19 +86,25 @@ impl Io {
         match self {
             Self::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
             Self::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Self::Tls(tls) => tls.poll_write(cx, slices),
             Self::Own(own) => own.poll_write(cx, slices),
         }
     }
 
     /// Whether something that was written waits for [`Io::poll_flush`]; never so for a socket.
     pub(crate) fn holds_back(&self) -> bool {
-        matches!(self, Self::Own(own) if own.holds_back())
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => false,
+            Self::Tls(tls) => tls.holds_back(),
+            Self::Own(own) => own.holds_back(),
+        }
     }
 
     /// Sends what is held back.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tls(tls) => tls.poll_flush(cx),
             Self::Own(own) => own.poll_flush(cx),
         }
     }
@@ -110,7 +125,7 @@ impl Io {
 
     /// Whether [`Io::poll_sendfile`] can serve.
     pub(crate) fn has_sendfile(&self) -> bool {
-        self.descriptor().is_some()
+        matches!(self, Self::Tcp(_) | Self::Unix(_))
     }
 
     /// Sends at most `count` bytes of `file` from `offset` on, and moves `offset`; `Ready(Ok(0))` is the end of the file.
@@ -133,7 +148,7 @@ impl Io {
                     let send = || Ok(rustix::fs::sendfile(socket.as_fd(), file, Some(offset), count)?);
                     socket.try_io(Interest::WRITABLE, send)
                 }
-                Self::Own(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+                Self::Tls(_) | Self::Own(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
             };
             match sent {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -144,8 +159,10 @@ impl Io {
 
     /// Says that nothing more will be sent; the client may still send.
     pub(crate) fn poll_finish_sending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Self::Own(own) = self {
-            return own.poll_finish_sending(cx);
+        match self {
+            Self::Tls(tls) => return tls.poll_finish_sending(cx),
+            Self::Own(own) => return own.poll_finish_sending(cx),
+            Self::Tcp(_) | Self::Unix(_) => {}
         }
         if let Some(socket) = self.descriptor() {
             // The client may have gone: then there is nobody to tell.
@@ -156,14 +173,16 @@ impl Io {
 
     /// Whether closing takes a [`Io::poll_finish_sending`] first; the kernel does that for a socket.
     pub(crate) fn has_farewell(&self) -> bool {
-        matches!(self, Self::Own(_))
+        matches!(self, Self::Tls(_) | Self::Own(_))
     }
 
     /// Makes the coming close a reset: for a client that does not read, an orderly one would keep what is unsent in the
     /// kernel's memory for minutes.
     pub(crate) fn abort(&mut self) {
-        if let Self::Own(own) = self {
-            return own.abort();
+        match self {
+            Self::Tls(tls) => tls.abort(),
+            Self::Own(own) => own.abort(),
+            Self::Tcp(_) | Self::Unix(_) => {}
         }
         if let Some(socket) = self.descriptor() {
             // Without it the connection just closes later.
@@ -175,6 +194,7 @@ impl Io {
         match self {
             Self::Tcp(socket) => Some(socket.as_fd()),
             Self::Unix(socket) => Some(socket.as_fd()),
+            Self::Tls(tls) => Some(tls.inner().get_ref().0.as_fd()),
             Self::Own(_) => None,
         }
     }

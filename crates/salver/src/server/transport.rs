@@ -17,8 +17,8 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
 /// Such a connection.
-pub(crate) struct Own {
-    io: Box<dyn Transport>,
+pub(crate) struct Own<T> {
+    io: T,
     /// Read while waiting for something to read. Empty, and without memory, between two requests.
     ahead: BytesMut,
     input: Input,
@@ -40,8 +40,8 @@ enum Output {
     Finished,
 }
 
-impl Own {
-    pub(super) fn new(io: Box<dyn Transport>) -> Self {
+impl<T: Transport> Own<T> {
+    pub(super) fn new(io: T) -> Self {
         Self { io, ahead: BytesMut::new(), input: Input::Open, output: Output::Flushed }
     }
 
@@ -111,9 +111,14 @@ impl Own {
     pub(super) fn abort(&mut self) {
         self.output = Output::Finished;
     }
+
+    /// The connection itself.
+    pub(super) fn inner(&self) -> &T {
+        &self.io
+    }
 }
 
-impl std::fmt::Debug for Own {
+impl<T> std::fmt::Debug for Own<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Own")
             .field("input", &self.input)

@@ -136,6 +136,7 @@ impl SiteService {
             remote: extensions.get::<SocketAddr>().copied(),
             local: Arc::clone(&self.nowhere),
             scheme: if uri.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http },
+            tls: None,
         });
         let mut headers = checked(headers);
         // The authority of the target is the host (RFC 9112 §3.2.2, RFC 9113 §8.3.1).

@@ -279,7 +279,12 @@ mod tests {
 
     fn peer() -> Peer {
         let local = Arc::new(Local::Tcp("127.0.0.1:80".parse().unwrap()));
-        Peer { remote: Some("127.0.0.1:5000".parse().unwrap()), local, scheme: crate::Scheme::Http }
+        Peer {
+            remote: Some("127.0.0.1:5000".parse().unwrap()),
+            local,
+            scheme: crate::Scheme::Http,
+            tls: None,
+        }
     }
 
     fn request() -> Request {

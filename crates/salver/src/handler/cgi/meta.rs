@@ -57,6 +57,9 @@ pub(super) fn variables(request: &Request, call: &Call<'_>) -> Vec<Variable> {
     if request.peer.scheme == Scheme::Https {
         set("HTTPS", b"on");
     }
+    for (name, value) in request.peer.tls.iter().flat_map(|session| session.variables()) {
+        set(name, value.as_bytes());
+    }
     // RFC 3875 §4.1.8: it must be there. A client of a Unix socket has no address.
     set(
         "REMOTE_ADDR",

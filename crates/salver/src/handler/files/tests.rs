@@ -79,7 +79,7 @@ async fn ask(files: &Files, method: Method, path: &str, fields: &[(&'static str,
     let target = Target::new(Bytes::from(path.to_owned()));
     let rest = SafePath::parse(target.path()).unwrap();
     let local = Arc::new(Local::Unix(PathBuf::new()));
-    let peer = Peer { remote: None, local, scheme: crate::Scheme::Http };
+    let peer = Peer { remote: None, local, scheme: crate::Scheme::Http, tls: None };
     let request = Request { method, target, version: Version::HTTP_11, headers, body: Body::Empty, peer };
     match files.handle(request, rest).await {
         Ok(response) => {

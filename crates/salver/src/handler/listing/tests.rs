@@ -26,8 +26,12 @@ async fn list_with(
     let files = Files::open(folder, options).unwrap();
     let target = Target::new(Bytes::from(path));
     let rest = SafePath::parse(target.path()).unwrap();
-    let peer =
-        Peer { remote: None, local: Arc::new(Local::Unix(PathBuf::new())), scheme: crate::Scheme::Http };
+    let peer = Peer {
+        remote: None,
+        local: Arc::new(Local::Unix(PathBuf::new())),
+        scheme: crate::Scheme::Http,
+        tls: None,
+    };
     let headers = [(header::ACCEPT, HeaderValue::from_static(accept))].into_iter().collect();
     let request =
         Request { method: Method::GET, target, version: Version::HTTP_11, headers, body: Body::Empty, peer };

@@ -1,0 +1,93 @@
+//! From a socket to a session, and to the protocol that is spoken in it.
+//!
+//! Who speaks plain HTTP to a port of HTTPS gets an answer in it: the site's guard refuses the request with a page that says where
+//! to go. Who sends anything else gets TLS's own alert.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use rustls::server::Acceptor;
+use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::Tls;
+use super::session::Session;
+use crate::http1::conn::Connection;
+use crate::request::Peer;
+use crate::rfc::forwarded::Scheme;
+use crate::server::Shared;
+use crate::server::socket::Io;
+
+/// What a client began with.
+enum Greeted {
+    Tls(Box<TlsStream<TcpStream>>),
+    /// A byte that begins no handshake.
+    Plain(TcpStream),
+}
+
+impl Tls {
+    /// Serves one connection to its end. Boxed, so that the task of a plain connection stays small.
+    pub(crate) fn serve(
+        &self,
+        socket: TcpStream,
+        mut peer: Peer,
+        shared: Arc<Shared>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let tls = self.clone();
+        Box::pin(async move {
+            match tls.greet_in_time(socket, &shared).await {
+                Ok(Greeted::Plain(socket)) => Connection::new(Io::Tcp(socket), peer, shared).run().await,
+                Ok(Greeted::Tls(stream)) => {
+                    peer.scheme = Scheme::Https;
+                    peer.tls = Some(Arc::new(Session::of(stream.get_ref().1)));
+                    Connection::new(Io::tls(*stream), peer, shared).run().await;
+                }
+                Err(error) => tracing::debug!("a TLS handshake failed: {error}"),
+            }
+        })
+    }
+
+    async fn greet_in_time(&self, socket: TcpStream, shared: &Shared) -> io::Result<Greeted> {
+        let deadline = shared.clock.deadline();
+        deadline.arm(self.handshake_timeout().into());
+        let mut hurried = false;
+        let mut greeting = pin!(self.greet(socket));
+        poll_fn(|cx| {
+            deadline.belongs_to(cx);
+            if let Poll::Ready(greeted) = greeting.as_mut().poll(cx) {
+                return Poll::Ready(greeted);
+            }
+            if shared.is_stopping() && !hurried {
+                hurried = true;
+                deadline.arm(HURRY);
+            }
+            match deadline.is_over() {
+                true => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                false => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    async fn greet(&self, socket: TcpStream) -> io::Result<Greeted> {
+        let mut first = [0];
+        match socket.peek(&mut first).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            _ if first[0] != HANDSHAKE => return Ok(Greeted::Plain(socket)),
+            _ => {}
+        }
+        let start = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+        let config = self.config_for(&start.client_hello());
+        Ok(Greeted::Tls(Box::new(start.into_stream(config).await?)))
+    }
+}
+
+/// The type of a TLS record that begins a connection (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 22;
+/// How long a handshake may hold up a stop.
+const HURRY: Duration = Duration::from_secs(2);
