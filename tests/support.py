@@ -25,6 +25,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Union, final
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "build"
 PATIENCE = 15.0  # seconds an event may take on a busy machine; nobody waits that long for one that comes
@@ -155,36 +158,30 @@ def is_release() -> bool:
     return any(part in ("release", "profiling") for part in Path(os.environ["SALVER"]).parts)
 
 
-@final
-class Server:
-    """A started server: salver unless `command` says otherwise. `with Server(root, "--hidden") as server: …`"""
+class Started:
+    """A program that was started and has printed the startup line; where it listens, and what the kernel says of it."""
 
     def __init__(
         self,
-        root: StrPath,
-        *options: str,
-        command: Sequence[str] | None = None,
-        launcher: Sequence[str] = (),
+        arguments: Sequence[str],
+        *,
         environment: Mapping[str, str] | None = None,
         stderr: StrPath | None = None,
+        cwd: StrPath = "/",
+        user: User | None = None,
     ) -> None:
         self._folder = Folder()
         self._stderr = Path(stderr) if stderr else self._folder.write("stderr")
-        arguments = [
-            *launcher,
-            *(command or salver_command()),
-            *("--bind", "127.0.0.1", "--directory", str(root), *options, "0"),
-        ]
         with open(self._stderr, "ab") as sink:
             self.process = subprocess.Popen(
                 arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=sink,
-                cwd="/",
+                cwd=cwd,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
                 text=True,
-                **USER.popen_arguments(),
+                **(user.popen_arguments() if user else {}),
             )
         assert self.process.stdout is not None
         self.startup = self.process.stdout.readline()
@@ -232,7 +229,7 @@ class Server:
         if self.process.stdout:
             self.process.stdout.close()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -268,6 +265,27 @@ class Server:
         match = re.search(r"^RssAnon:\s+(\d+) kB$", status, re.MULTILINE)
         assert match is not None
         return int(match[1]) * 1024
+
+
+@final
+class Server(Started):
+    """A started server: salver unless `command` says otherwise. `with Server(root, "--hidden") as server: …`"""
+
+    def __init__(
+        self,
+        root: StrPath,
+        *options: str,
+        command: Sequence[str] | None = None,
+        launcher: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        stderr: StrPath | None = None,
+    ) -> None:
+        arguments = [
+            *launcher,
+            *(command or salver_command()),
+            *("--bind", "127.0.0.1", "--directory", str(root), *options, "0"),
+        ]
+        super().__init__(arguments, environment=environment, stderr=stderr, user=USER)
 
 
 class Answer:
