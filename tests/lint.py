@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "build" / "lint"
 FOLDERS = ("tests", "bench")
+APPLICATIONS = "tests/python/apps"  # served from their own folder: their modules belong to no package
 PACKAGES = ("ruff==0.17.*", "mypy==2.4.*")
 
 
@@ -30,16 +32,20 @@ def main() -> int:
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"lint: error: ruff and mypy cannot be installed into {TOOLS}: {error}", file=sys.stderr)
         return 1
-    commands = (
-        ["ruff", "check", "--quiet"],
-        ["ruff", "format", "--check", "--quiet"],
-        ["mypy", "--strict", "--no-error-summary"],
-    )
+    mypy = ["mypy", "--strict", "--no-error-summary"]
+    commands = [
+        *(["ruff", "check", "--quiet", folder] for folder in FOLDERS),
+        *(["ruff", "format", "--check", "--quiet", folder] for folder in FOLDERS),
+        *([*mypy, f"--exclude=^{APPLICATIONS}/", folder] for folder in FOLDERS),
+        [*mypy, "--explicit-package-bases", APPLICATIONS],
+    ]
+    environment = {**os.environ, "MYPYPATH": APPLICATIONS}
     failed = 0
     for program, *options in commands:
-        for folder in FOLDERS:
-            command = [str(programs / program), *options, folder]
-            failed += subprocess.run(command, cwd=ROOT, check=False).returncode != 0
+        # Only the applications are looked up there; the others are packages of this folder.
+        variables = environment if APPLICATIONS in options else None
+        command = [str(programs / program), *options]
+        failed += subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode != 0
     return 1 if failed else 0
 
 

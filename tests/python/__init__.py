@@ -1,0 +1,1 @@
+"""Python applications hosted: WSGI and handler classes, on every CPython at hand."""

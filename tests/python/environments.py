@@ -1,0 +1,129 @@
+"""An environment for every CPython at hand, with the project's wheel; the newest also has what requirements.txt lists.
+
+They lie below build/python and are kept: made anew when the interpreter or requirements.txt changed, and given the wheel
+again when it changed. `SALVER_WHEELS` names a folder of wheels to use in place of building them; `SALVER_PYTHONS=3.9,3.13`
+leaves the other versions out.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.interpreters import interpreters
+from tests.support import BUILD, REPOSITORY, fail
+
+FOLDER = BUILD / "python"
+WHEELS = BUILD / "wheels"
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+TOOLS = ("pip==25.2", "maturin==1.*")  # a later pip does not run on Python 3.9
+PROJECTS = (REPOSITORY, REPOSITORY / "crates" / "salver-py")
+
+
+@dataclass(frozen=True)
+class Python:
+    """An interpreter in an environment of its own."""
+
+    version: tuple[int, ...]
+    program: Path
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.version))
+
+
+@functools.cache
+def pythons() -> tuple[Python, ...]:
+    """Every environment, the newest last; they are made first where that is needed."""
+    found = interpreters("venv")
+    if chosen := os.environ.get("SALVER_PYTHONS"):
+        found = {version: path for version, path in found.items() if _name(version) in chosen.split(",")}
+    if not found:
+        fail("no CPython from 3.9 on here has the module venv: apt-get install python3-venv")
+    wheels = _wheels(list(found.values()))
+    newest = max(found)
+    return tuple(
+        Python(version, _environment(version, path, wheels, complete=version == newest))
+        for version, path in found.items()
+    )
+
+
+def newest() -> Python:
+    """The environment that has everything."""
+    return pythons()[-1]
+
+
+def _name(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _environment(version: tuple[int, ...], python: str, wheels: Path, *, complete: bool) -> Path:
+    folder = FOLDER / _name(version)
+    program = folder / "bin" / "python"
+    requirements = REQUIREMENTS.read_text() if complete else ""
+    made, given = folder / "made", folder / "given"
+    if not _is(made, f"{python}\n{requirements}"):
+        shutil.rmtree(folder, ignore_errors=True)
+        _run([python, "-m", "venv", "--without-pip", str(folder)])
+        if requirements:
+            _pip(program, "--requirement", str(REQUIREMENTS))
+        made.write_text(f"{python}\n{requirements}")
+    content = hashlib.sha256()
+    for wheel in sorted(wheels.glob("*.whl")):
+        content.update(wheel.read_bytes())
+    if any(wheels.glob("*.whl")) and not _is(given, content.hexdigest()):
+        _pip(program, "--force-reinstall", "--no-deps", "--no-index", f"--find-links={wheels}", "salver")
+        given.write_text(content.hexdigest())
+    return program
+
+
+def _wheels(builders: list[str]) -> Path:
+    """The folder of wheels; built by maturin unless one is named. It is empty where only oracles are asked."""
+    if named := os.environ.get("SALVER_WHEELS"):
+        return Path(named)
+    project = next((path for path in PROJECTS if (path / "pyproject.toml").exists()), None)
+    if project is None:
+        return WHEELS
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    tools = _tools()
+    command = [str(tools / "maturin"), "build", "--release", "--locked", "--out", str(WHEELS)]
+    _run([*command, "--interpreter", *builders], project)
+    return WHEELS
+
+
+@functools.cache
+def _tools() -> Path:
+    """The programs of the environment that builds the others."""
+    folder = FOLDER / "tools"
+    made = folder / "made"
+    if not _is(made, str(TOOLS)):
+        shutil.rmtree(folder, ignore_errors=True)
+        _run([sys.executable, "-m", "venv", str(folder)])
+        _run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *TOOLS])
+        made.write_text(str(TOOLS))
+    return folder / "bin"
+
+
+def _pip(program: Path, *arguments: str) -> None:
+    pip = [str(_tools() / "python"), "-m", "pip", "--python", str(program)]
+    _run([*pip, "install", "--quiet", "--disable-pip-version-check", *arguments])
+
+
+def _is(stamp: Path, content: str) -> bool:
+    return stamp.exists() and stamp.read_text() == content
+
+
+def _run(command: list[str], folder: Path | None = None) -> None:
+    done = subprocess.run(command, cwd=folder, check=False)
+    if done.returncode != 0:
+        fail(f"`{' '.join(command)}` failed; the environments of the tests are not complete")
+
+
+if __name__ == "__main__":
+    for made in pythons():
+        print(made.program)
