@@ -7,7 +7,7 @@ the one it names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from bench import content
@@ -47,6 +47,8 @@ class Case:
 
 
 FILES = ("salver", "nginx", "nginx-cork", "nginx-read", "http.server", "lighttpd")
+#: What is posted.
+POSTED = b"0123456789" * 1024
 SMALL = Load(content.SMALL, length=len(content.SMALL_BODY))
 
 
@@ -54,6 +56,15 @@ def of_nginx(at_most: float) -> tuple[Target, ...]:
     """The targets of a row that files servers can do."""
     shown = (Target(None, to=peer) for peer in ("nginx-cork", "nginx-read", "lighttpd"))
     return (Target(at_most, to="nginx"), Target(0.05, to="http.server"), *shown)
+
+
+HOSTS = ("salver-py", "bjoern", "fastwsgi", "granian", "uwsgi", "gunicorn", "waitress")
+GREETING = Load("/", length=len(content.SMALL_BODY), holds=content.SMALL_BODY)
+
+
+def of_hosts(**at_most: float) -> tuple[Target, ...]:
+    """The targets of a row that servers of WSGI applications can do; peers that are not named are shown."""
+    return tuple(Target(at_most.get(peer), of=HOSTS[0], to=peer) for peer in HOSTS[1:])
 
 
 CASES = (
@@ -159,5 +170,49 @@ CASES = (
             Target(15, How.ITSELF, key="start_ms"),
             Target(12, How.ITSELF, key="binary_mib"),
         ),
+    ),
+    Case(
+        "wsgi",
+        "WSGI hello, 64 connections",
+        UNDER_LOAD,
+        HOSTS,
+        replace(GREETING, application="plain:hello"),
+        of_hosts(bjoern=1.0, fastwsgi=1.0, granian=1.0, uwsgi=1.0, gunicorn=0.2, waitress=0.2),
+    ),
+    Case(
+        "flask",
+        "Flask hello, 64 connections",
+        UNDER_LOAD,
+        HOSTS,
+        replace(GREETING, application="with_flask:app"),
+        of_hosts(bjoern=1.05, fastwsgi=1.05, granian=1.0, uwsgi=1.0, gunicorn=1.0, waitress=1.0),
+    ),
+    Case(
+        "echo",
+        "WSGI echo of a 10 KB POST, 64 connections",
+        UNDER_LOAD,
+        HOSTS,
+        Load("/", length=len(POSTED), holds=POSTED, body=POSTED, application="plain:echo"),
+        of_hosts(bjoern=1.0, fastwsgi=1.0, granian=1.0, uwsgi=1.0, gunicorn=1.0, waitress=1.0),
+    ),
+    Case(
+        "sleep",
+        "WSGI view of 10 ms, 8 threads, 64 connections",
+        UNDER_LOAD,
+        HOSTS,
+        replace(GREETING, application="plain:sleeping", threads=8),
+        (
+            # By answers a second: 800 are to be had from 8 threads.
+            *(Target(1.03, of=peer, to=HOSTS[0], key="rps") for peer in HOSTS[1:]),
+            *(Target(None, of=HOSTS[0], to=peer) for peer in HOSTS[1:]),
+        ),
+    ),
+    Case(
+        "handler",
+        "handler class hello, 64 connections",
+        UNDER_LOAD,
+        ("salver-py", "http.server-class"),
+        replace(GREETING, application="plain:Handler"),
+        (Target(0.5, of="salver-py", to="http.server-class"),),
     ),
 )

@@ -31,17 +31,17 @@ class Answer:
     body: bytes
 
 
-def fetch(port: int, path: str, fields: Mapping[str, str]) -> Answer:
-    """One GET on a connection of its own."""
+def fetch(port: int, path: str, fields: Mapping[str, str], body: bytes = b"") -> Answer:
+    """One GET on a connection of its own, or a POST of `body`."""
     connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT)
     try:
-        connection.request("GET", path, headers=dict(fields))
+        connection.request("POST" if body else "GET", path, body or None, headers=dict(fields))
         response = connection.getresponse()
         return Answer(
             response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
         )
     except (OSError, http.client.HTTPException) as error:
-        raise Failed(f"GET {path} got no answer: {error!r}") from error
+        raise Failed(f"{path} got no answer: {error!r}") from error
     finally:
         connection.close()
 
@@ -70,11 +70,11 @@ def exchange(connection: socket.socket, request: bytes) -> bytes:
     return received
 
 
-def warm(port: int, path: str, fields: Mapping[str, str], seconds: float) -> None:
+def warm(port: int, path: str, fields: Mapping[str, str], seconds: float, body: bytes = b"") -> None:
     """Asks for the same thing over and over, so that caches are filled and lazy work is done."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        fetch(port, path, fields)
+        fetch(port, path, fields, body)
 
 
 @contextmanager

@@ -27,6 +27,9 @@ class Load:
     holds: bytes = b""  #: what the body must hold
     revalidate: bool = False  #: ask with the validator of an earlier answer, and expect 304
     per_second: int | None = None  #: bounded in requests: this many for each second of a round
+    application: str = ""  #: the `module:attribute` that is hosted
+    threads: int = 0  #: that may run it at once; 0: the server's own choice
+    body: bytes = b""  #: what is sent, by POST
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,12 @@ def drive(
 ) -> Outcome:
     """Loads the server for about `seconds`. Any answer that is not 2xx or 3xx spoils it."""
     url = f"http://{HOST}:{port}{load.path}"
-    if load.per_second is None:
-        return parse_wrk(_run(wrk_command(programs["wrk"], load, url, fields, seconds), seconds))
-    with tempfile.TemporaryDirectory(prefix="h2load-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-load-") as folder:
+        if load.per_second is None:
+            command = wrk_command(programs["wrk"], load, url, fields, seconds)
+            if load.body:
+                command[-1:-1] = ["-s", str(_wrk_script(Path(folder), load.body))]
+            return parse_wrk(_run(command, seconds))
         log = Path(folder, "requests.tsv")
         command = h2load_command(programs["h2load"], load, url, load.per_second * seconds, log)
         return parse_h2load(_run(command, seconds), log.read_text())
@@ -57,6 +63,13 @@ def wrk_command(program: str, load: Load, url: str, fields: Mapping[str, str], s
     sent = [part for name, value in fields.items() for part in ("-H", f"{name}: {value}")]
     shape = ["-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "10s", "--latency"]
     return [program, *shape, *sent, url]
+
+
+def _wrk_script(folder: Path, body: bytes) -> Path:
+    """A script for wrk that sends `body`, which holds no quotes, by POST."""
+    script = folder / "post.lua"
+    script.write_text(f'wrk.method = "POST"\nwrk.body = "{body.decode("ascii")}"\n')
+    return script
 
 
 def h2load_command(program: str, load: Load, url: str, requests: int, log: Path) -> list[str]:

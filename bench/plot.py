@@ -12,7 +12,7 @@ from bench.stats import Figure, figure_of
 
 WIDTH, MARGIN, GAP = 960, 24, 32
 PANEL = (WIDTH - 2 * MARGIN - GAP) / 2
-LABELS, VALUES = 84, 76  #: room left and right of the bars
+LABELS, VALUES = 112, 76  #: room left and right of the bars
 BAR, STEP, HEAD, FOOT = 14, 22, 44, 40
 #: A bar more than this many times the smallest is cut: http.server would flatten all others.
 CUT = 6

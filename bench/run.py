@@ -14,13 +14,16 @@ from pathlib import Path
 from bench import content, plot, report, tools
 from bench.cases import CASES, Case
 from bench.client import Failed
+from bench.hosts import CONTESTANTS
 from bench.report import Row, Run
 from bench.running import Surroundings, raise_open_files
-from bench.servers import SERVERS, Server
+from bench.servers import Server
 from bench.stats import Sample
 from bench.works import whole_answer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+#: Programs that are salver.
+OURS = ("salver", "py:salver")
 LOAD_PROGRAMS = ("wrk", "h2load", "taskset")
 #: What the floor repeats if there is no salver to learn from: an answer of the same length.
 PLAIN_ANSWER = (
@@ -80,7 +83,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     options = parser.parse_args(arguments)
     _known(parser, "row", options.only, [case.name for case in CASES])
-    _known(parser, "server", options.peers, [server.name for server in SERVERS])
+    _known(parser, "server", options.peers, [server.name for server in CONTESTANTS])
     options.rounds = options.rounds or (3 if options.quick else 5)
     options.seconds = options.seconds or (1 if options.quick else 4)
     partial = bool(options.only or options.peers)
@@ -105,7 +108,7 @@ def _known(parser: argparse.ArgumentParser, kind: str, names: Sequence[str], kno
 
 
 def _list(cases: Sequence[Case]) -> None:
-    optional = {server.name for server in SERVERS if server.optional}
+    optional = {server.name for server in CONTESTANTS if server.optional}
     for case in cases:
         servers = ", ".join(f"[{name}]" if name in optional else name for name in case.servers)
         print(f"{case.name:8} {case.work.title}: {case.title}\n         {servers}")
@@ -116,9 +119,9 @@ def _servers(cases: Sequence[Case], options: argparse.Namespace) -> dict[str, Se
     """The servers that the rows name, without those that --peers or --quick leaves out."""
     named = {name for case in cases for name in case.servers}
     if options.peers:
-        chosen = [server for server in SERVERS if server.name in options.peers or server.program == "salver"]
+        chosen = [server for server in CONTESTANTS if server.name in options.peers or server.program in OURS]
     else:
-        chosen = [server for server in SERVERS if not (server.optional and options.quick)]
+        chosen = [server for server in CONTESTANTS if not (server.optional and options.quick)]
     return {server.name: server for server in chosen if server.name in named}
 
 

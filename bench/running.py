@@ -18,10 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.client import HOST, Failed
+from bench.loads import Load
 from bench.process import Tree
 from bench.servers import Place, Port, Server
 
 START_SECONDS = 10.0
+#: Where servers are started: some can be told in no other way where an application is.
+APPLICATIONS = Path(__file__).with_name("applications")
 STOP_SECONDS = 5.0
 
 
@@ -55,11 +58,17 @@ class Running:
 
 
 @contextmanager
-def running(server: Server, around: Surroundings) -> Iterator[Running]:
+def running(server: Server, around: Surroundings, load: Load | None = None) -> Iterator[Running]:
     """Starts a server and ends it, whatever happens between."""
     with tempfile.TemporaryDirectory(prefix=f"{server.name}-", dir=around.build) as scratch:
         place = Place(
-            around.programs[server.program], around.root, Path(scratch), _free_port(), around.answer
+            around.programs[server.program],
+            around.root,
+            Path(scratch),
+            _free_port(),
+            around.answer,
+            load.application if load else "",
+            load.threads if load else 0,
         )
         command = ["taskset", "-c", str(around.server_core), *server.command(place)]
         said = place.scratch / "stderr"
@@ -70,6 +79,7 @@ def running(server: Server, around: Surroundings) -> Iterator[Running]:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
+                cwd=APPLICATIONS,
                 env={name: value for name, value in os.environ.items() if not name.startswith("SALVER_")},
                 start_new_session=True,
             )

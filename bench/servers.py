@@ -33,6 +33,8 @@ class Place:
     scratch: Path  #: an empty folder of its own, for configuration and logs
     port: int  #: to listen on, with Port.CHOSEN
     answer: Path  #: the floor's fixed answer
+    application: str = ""  #: `module:attribute`, where the row is about one
+    threads: int = 0  #: for the application; 0: what the server takes by itself
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import pythons
+
+LIBEV = Path("/usr/include/ev.h")  # bjoern builds with it
 SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 FLOOR_SOURCE = Path(__file__).with_name("floor") / "floor.c"
 
@@ -48,11 +51,13 @@ class Found:
 def find(wanted: Collection[str], welcome: Collection[str], salver: Path, build: Path) -> Found:
     """Looks for programs. Missing `wanted` ones are installed if root asks, `welcome` ones never."""
     packages = [PROGRAMS[name].package for name in wanted if name in PROGRAMS and not _which(name)]
+    if any(name.startswith(pythons.PREFIX) for name in wanted) and not LIBEV.exists():
+        packages.append("libev-dev")
     if packages and os.geteuid() == 0:
         _apt_install(packages)
-    paths: dict[str, str] = {}
-    missing: dict[str, str] = {}
-    for name in (*wanted, *welcome):
+    hosted = [name for name in (*wanted, *welcome) if name.startswith(pythons.PREFIX)]
+    paths, missing = pythons.find(hosted, build)
+    for name in (name for name in (*wanted, *welcome) if name not in hosted):
         if name == "salver":
             path, mend = (
                 (str(salver.resolve()) if salver.exists() else None),
@@ -71,12 +76,13 @@ def find(wanted: Collection[str], welcome: Collection[str], salver: Path, build:
 
 def versions(paths: Mapping[str, str]) -> dict[str, str]:
     """The first line that each program prints about its version."""
-    asked = {
-        name: PROGRAMS[name].version if name in PROGRAMS else "--version" for name in paths if name != "floor"
-    }
+    hosted = {name for name in paths if name.startswith(pythons.PREFIX)}
+    others = set(paths) - hosted - {"floor"}
+    asked = {name: PROGRAMS[name].version if name in PROGRAMS else "--version" for name in sorted(others)}
     said = {name: _first_line([paths[name], flag]) for name, flag in asked.items()}
     if "floor" in paths:
         said["floor"] = f"bench/floor/floor.c, {_first_line(['cc', '--version'])}"
+    said.update((name, pythons.version(paths[name], name)) for name in hosted)
     return {name: re.sub(r" \[epoll\].*", "", line) for name, line in said.items()}
 
 

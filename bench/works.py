@@ -18,7 +18,7 @@ from bench.servers import Server
 WARM_SECONDS = 0.25
 IDLE_CONNECTIONS = 8_000
 #: Programs that are not a binary of their own: the size of the interpreter says nothing.
-INTERPRETED = ("python",)
+INTERPRETED = ("python", "py:salver", "py:http.server")
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Work:
 
 def under_load(server: Server, load: Load, around: Surroundings) -> dict[str, float]:
     """A fresh server, warmed up, under load for a while."""
-    with running(server, around) as target:
+    with running(server, around, load) as target:
         return _loaded(target, load, around)
 
 
 def beside_idle(server: Server, load: Load, around: Surroundings) -> dict[str, float]:
     """The same load on the same server twice: alone, then with thousands of idle connections open."""
-    with running(server, around) as target:
+    with running(server, around, load) as target:
         alone = _loaded(target, load, around)
         with held(target.port, load.path, IDLE_CONNECTIONS):
             crowded = _loaded(target, load, around)
@@ -87,7 +87,7 @@ def at_rest(server: Server, load: Load, around: Surroundings) -> dict[str, float
 
 def _loaded(target: Running, load: Load, around: Surroundings) -> dict[str, float]:
     fields = _ask(target.port, load)
-    warm(target.port, load.path, fields, WARM_SECONDS)
+    warm(target.port, load.path, fields, WARM_SECONDS, load.body)
     server_before, ours_before = target.tree.cpu_seconds(), _own_cpu_seconds()
     machine_before, begun = machine_busy_seconds(), time.monotonic()
     outcome = drive(around.programs, load, target.port, fields, around.seconds)
@@ -108,7 +108,7 @@ def _loaded(target: Running, load: Load, around: Surroundings) -> dict[str, floa
 
 def _ask(port: int, load: Load) -> Mapping[str, str]:
     """Makes sure that the answer is the one that is meant; returns the fields to load the server with."""
-    answer = fetch(port, load.path, {})
+    answer = fetch(port, load.path, {}, load.body)
     _check(answer.status == 200, f"GET {load.path} is answered with {answer.status}")
     _check(
         load.length in (None, len(answer.body)),

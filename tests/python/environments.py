@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +46,12 @@ def pythons() -> tuple[Python, ...]:
         found = {version: path for version, path in found.items() if _name(version) in chosen.split(",")}
     if not found:
         fail("no CPython from 3.9 on here has the module venv: apt-get install python3-venv")
-    wheels = _wheels(list(found.values()))
-    newest = max(found)
+    wheels = built_wheels(list(found.values()))
+    latest, lists = max(found), REQUIREMENTS.read_text().splitlines()
     return tuple(
-        Python(version, _environment(version, path, wheels, complete=version == newest))
+        Python(
+            version, environment(FOLDER / _name(version), path, lists if version == latest else (), wheels)
+        )
         for version, path in found.items()
     )
 
@@ -62,27 +65,33 @@ def _name(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def _environment(version: tuple[int, ...], python: str, wheels: Path, *, complete: bool) -> Path:
-    folder = FOLDER / _name(version)
+def environment(folder: Path, python: str, requirements: Sequence[str], wheels: Path | None) -> Path:
+    """The interpreter of an environment with `requirements` (lines as in a file of them) and the wheel of salver."""
     program = folder / "bin" / "python"
-    requirements = REQUIREMENTS.read_text() if complete else ""
     made, given = folder / "made", folder / "given"
-    if not _is(made, f"{python}\n{requirements}"):
+    wanted = "\n".join([python, *requirements])
+    if not _is(made, wanted):
         shutil.rmtree(folder, ignore_errors=True)
-        _run([python, "-m", "venv", "--without-pip", str(folder)])
+        run([python, "-m", "venv", "--without-pip", str(folder)])
         if requirements:
-            _pip(program, "--requirement", str(REQUIREMENTS))
-        made.write_text(f"{python}\n{requirements}")
-    content = hashlib.sha256()
-    for wheel in sorted(wheels.glob("*.whl")):
-        content.update(wheel.read_bytes())
-    if any(wheels.glob("*.whl")) and not _is(given, content.hexdigest()):
-        _pip(program, "--force-reinstall", "--no-deps", "--no-index", f"--find-links={wheels}", "salver")
-        given.write_text(content.hexdigest())
+            (folder / "requirements.txt").write_text("\n".join(requirements))
+            install(program, "--requirement", str(folder / "requirements.txt"))
+        made.write_text(wanted)
+    found = sorted(wheels.glob("*.whl")) if wheels else []
+    content = hashlib.sha256(b"".join(wheel.read_bytes() for wheel in found)).hexdigest()
+    if found and not _is(given, content):
+        install(program, "--force-reinstall", "--no-deps", "--no-index", f"--find-links={wheels}", "salver")
+        given.write_text(content)
     return program
 
 
-def _wheels(builders: list[str]) -> Path:
+def install(program: Path, *arguments: str) -> None:
+    """pip, for another environment."""
+    pip = [str(_tools() / "python"), "-m", "pip", "--python", str(program)]
+    run([*pip, "install", "--quiet", "--disable-pip-version-check", *arguments])
+
+
+def built_wheels(builders: list[str]) -> Path:
     """The folder of wheels; built by maturin unless one is named. It is empty where only oracles are asked."""
     if named := os.environ.get("SALVER_WHEELS"):
         return Path(named)
@@ -92,7 +101,7 @@ def _wheels(builders: list[str]) -> Path:
     shutil.rmtree(WHEELS, ignore_errors=True)
     tools = _tools()
     command = [str(tools / "maturin"), "build", "--release", "--locked", "--out", str(WHEELS)]
-    _run([*command, "--interpreter", *builders], project)
+    run([*command, "--interpreter", *builders], project)
     return WHEELS
 
 
@@ -103,22 +112,18 @@ def _tools() -> Path:
     made = folder / "made"
     if not _is(made, str(TOOLS)):
         shutil.rmtree(folder, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(folder)])
-        _run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *TOOLS])
+        run([sys.executable, "-m", "venv", str(folder)])
+        run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *TOOLS])
         made.write_text(str(TOOLS))
     return folder / "bin"
-
-
-def _pip(program: Path, *arguments: str) -> None:
-    pip = [str(_tools() / "python"), "-m", "pip", "--python", str(program)]
-    _run([*pip, "install", "--quiet", "--disable-pip-version-check", *arguments])
 
 
 def _is(stamp: Path, content: str) -> bool:
     return stamp.exists() and stamp.read_text() == content
 
 
-def _run(command: list[str], folder: Path | None = None) -> None:
+def run(command: list[str], folder: Path | None = None) -> None:
+    """A command without which nothing goes on."""
     done = subprocess.run(command, cwd=folder, check=False)
     if done.returncode != 0:
         fail(f"`{' '.join(command)}` failed; the environments of the tests are not complete")
