@@ -123,6 +123,13 @@ export const scenarios = {
     found.address = new URL(page.url()).search;
     await page.click('.as-grid');
     found.grid = await page.locator('ul.list li').count();
+    await page.goto(url);
+    await page.locator('tr:has(a[href="notes.txt"]) .view').click();
+    found.preview = [new URL(page.url()).pathname + new URL(page.url()).search, await page.textContent('pre code')];
+    await page.goto(`${url}/?view=grid`);
+    await page.locator('li:has(a[href="notes.txt"]) .view').click();
+    found.fromGrid = await page.textContent('pre code');
+    await page.goto(url);
     await page.click('a:text-is("src/")');
     await page.click('a:text-is("deep/")');
     await page.click('nav a:text-is("src")');

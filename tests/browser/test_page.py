@@ -188,6 +188,8 @@ class Page(Case):
         self.assertEqual(len(seen["names"]), 11)
         self.assertEqual(seen["address"], "?sort=size&order=asc")
         self.assertEqual(seen["grid"], 11)
+        self.assertEqual(seen["preview"], ["/notes.txt?view=", "some notes"])
+        self.assertEqual(seen["fromGrid"], "some notes")
         self.assertEqual(seen["back"], "/src/")
         self.assertEqual(seen["hidden"], [False, False])
         self.assertEqual(seen["large"], 10_000)

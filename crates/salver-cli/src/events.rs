@@ -49,6 +49,11 @@ pub(crate) fn start(options: &Options) -> Result<(), StartError> {
     Ok(())
 }
 
+/// How far this machine's zone is ahead of UTC at a moment (seconds since 1970).
+pub(crate) fn seconds_ahead_of_utc(moment: i64) -> i32 {
+    Timestamp::from_second(moment).map_or(0, |moment| TimeZone::system().to_offset(moment).seconds())
+}
+
 /// Writes out what was logged; the last thing a process does.
 pub(crate) fn flush() {
     if let Ok(sink) = Sink::stderr() {

@@ -52,7 +52,7 @@ pub(crate) fn run(parsed: Parsed, host: Option<&dyn Host>) -> Result<(), Failure
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let log = Arc::new(AccessLog::open(&options.log)?);
+    let log = Arc::new(AccessLog::open(&options.log)?.zone(events::seconds_ahead_of_utc));
     let site = Site::new().guard(options.guard.clone()).headers(&options.headers)?.log(log.clone());
     let site = site.look(&options.files.listing.look)?;
     let turns = Turns::new(&options.turns);

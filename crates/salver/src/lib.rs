@@ -79,6 +79,7 @@
 
 mod answer;
 pub mod body;
+mod civil;
 #[cfg_attr(not(feature = "compress"), path = "no_compress.rs")]
 mod compress;
 mod error;
@@ -86,6 +87,7 @@ pub mod finish;
 pub mod guard;
 pub mod handler;
 pub mod http1;
+mod json;
 pub mod listen;
 pub mod look;
 #[cfg(feature = "cli")]

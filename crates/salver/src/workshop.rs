@@ -2,7 +2,7 @@
 //!
 //! As many jobs at once as there are processors, first come, first served, on threads of a lower priority: however many clients
 //! ask for such work, the loops go on. Long work comes as many short jobs, so nobody waits for somebody else's whole file. A
-//! job that nobody waits for any more is not begun. Refused: to wait for clients or the disk of others; a runtime's own pool is
+//! job that nobody waits for any more is not begun; when there has been none for a while, the allocator is told. Refused: to wait for clients or the disk of others; a runtime's own pool is
 //! for what blocks.
 
 use std::collections::VecDeque;
@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -45,6 +46,13 @@ pub(crate) fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -
     }));
     Made(result)
 }
+
+/// Has `relieved` called when the work has come to rest, on each thread that did some of it; whoever says so first is obeyed.
+pub(crate) fn when_relieved(relieved: fn()) {
+    let _ = RELIEVED.set(relieved);
+}
+
+static RELIEVED: OnceLock<fn()> = OnceLock::new();
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -92,15 +100,28 @@ impl Workshop {
         // On Linux this is the priority of the thread; without it the work is merely less polite.
         let _ = rustix::process::setpriority_process(None, NICE);
         let mut bench = self.bench();
+        let mut has_worked = false;
         loop {
             while let Some(job) = bench.jobs.pop_front() {
                 drop(bench);
                 job();
+                has_worked = true;
                 bench = self.bench();
             }
             bench.idle += 1;
-            bench = self.work.wait(bench).unwrap_or_else(PoisonError::into_inner);
+            let patience = if has_worked { REST } else { Duration::MAX };
+            let waited = self.work.wait_timeout(bench, patience).unwrap_or_else(PoisonError::into_inner);
+            bench = waited.0;
             bench.idle -= 1;
+            if has_worked && waited.1.timed_out() && bench.jobs.is_empty() {
+                drop(bench);
+                // What a large folder took lies with the allocator, which by itself gives nothing back while nothing is asked of it.
+                if let Some(relieved) = RELIEVED.get() {
+                    relieved();
+                }
+                has_worked = false;
+                bench = self.bench();
+            }
         }
     }
 
@@ -113,6 +134,9 @@ fn most_threads() -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
+
+/// How long there is no work before it has come to rest.
+const REST: Duration = Duration::from_millis(100);
 
 /// How much less urgent than the loops the work is.
 const NICE: i32 = 5;

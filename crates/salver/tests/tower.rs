@@ -263,6 +263,24 @@ async fn axum_takes_files_whole_and_nested() {
     serves_files(nested, "/static").await;
 }
 
+#[tokio::test]
+async fn axum_tells_a_folder_from_its_name_without_the_slash() {
+    let folder = folder();
+    let site =
+        Site::new().mount("/static", files(&folder)).unwrap().into_service().nested("/static").unwrap();
+    let original = axum::middleware::map_request(async |mut request: Request| {
+        let uri = request.uri().clone();
+        request.extensions_mut().insert(OriginalUri(uri));
+        request
+    });
+    let nested = under_axum(Router::new().nest_service("/static", site).layer(original)).await;
+    serves_files(nested, "/static").await;
+    let (head, _) = ask(nested, "GET /static?x", "").await;
+    assert!(head.starts_with("http/1.1 301 ") && head.contains("\r\nlocation: /static/?x"), "{head}");
+    let (head, content) = ask(nested, "GET /static/", "").await;
+    assert!(head.starts_with("http/1.1 200 ") && content.contains("sub/"), "{head}");
+}
+
 #[test]
 fn a_prefix_that_is_none_is_refused() {
     for prefix in ["static", "/a b"] {

@@ -9,6 +9,7 @@ use maud::html;
 
 use crate::error::{Blame, Error};
 use crate::handler::Response;
+use crate::json;
 use crate::look::{END, Look};
 use crate::rfc::accept;
 
@@ -29,11 +30,15 @@ pub(crate) fn error(look: &Look, accept: Option<&HeaderValue>, error: &Error) ->
             (HTML, page(look, error, reason))
         }
         Form::Json => {
-            let mut page = serde_json::json!({ "status": code, "reason": reason, "message": message });
-            if let (Some(link), Some(page)) = (link, page.as_object_mut()) {
-                page.insert("link".into(), link.into());
+            let fields = [("link", link), ("message", Some(message)), ("reason", Some(reason))];
+            let mut page = b"{".to_vec();
+            for (name, value) in fields.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+                json::string(&mut page, name);
+                page.push(b':');
+                json::string(&mut page, value);
+                page.push(b',');
             }
-            (JSON, format!("{page}\n"))
+            (JSON, format!("{}\"status\":{code}}}\n", String::from_utf8_lossy(&page)))
         }
     };
     let mut response = Response::new(page.into());

@@ -6,7 +6,7 @@ use super::Answer;
 use crate::error::Error;
 use crate::handler::files::resolver::Root;
 use crate::handler::files::stored::Stored;
-use crate::request::Request;
+use crate::request::{Request, Target};
 use crate::rfc::path::SafePath;
 use crate::start_error::StartError;
 
@@ -33,6 +33,12 @@ pub(crate) fn open(_: &Options) -> Result<Listing, StartError> {
 }
 
 impl Listing {
+    /// Nothing is packed.
+    #[expect(clippy::unused_self, reason = "as a listing does")]
+    pub(crate) fn packs(&self, _: &Target) -> bool {
+        false
+    }
+
     /// As if the folder were not there.
     pub(crate) async fn answer(&self, _: Request, _: Folder) -> Answer {
         Err(Error::not_found())

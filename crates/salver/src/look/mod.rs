@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, header};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
@@ -34,6 +34,9 @@ pub(crate) struct Look {
     pub(crate) title: Option<String>,
     style: String,
     policy: HeaderValue,
+    /// Names what pages have in common, for their entity tags.
+    #[cfg_attr(not(feature = "listing"), expect(dead_code))]
+    pub(crate) tag: String,
 }
 
 impl Look {
@@ -54,7 +57,18 @@ impl Look {
             // A browser reads CR LF as LF before it hashes.
             style.push_str(&theme.replace("\r\n", "\n").replace('\r', "\n"));
         }
-        Ok(Self { title: options.title.clone(), policy: policy(&style), style })
+        Ok(Self::new(options.title.clone(), style))
+    }
+
+    fn new(title: Option<String>, style: String) -> Self {
+        let mut hash = Sha256::new();
+        for part in [env!("CARGO_PKG_VERSION"), SCRIPT, &style, title.as_deref().unwrap_or("")] {
+            hash.update(part);
+            hash.update([0]);
+        }
+        let mut tag = URL_SAFE_NO_PAD.encode(hash.finalize());
+        tag.truncate(16);
+        Self { title, policy: policy(&style), style, tag }
     }
 
     /// A page with this title, its body's class and what is in it; without the closing tags, which HTML does not need.
@@ -88,7 +102,7 @@ impl Look {
 
 impl Default for Look {
     fn default() -> Self {
-        Self { title: None, style: STYLE.to_owned(), policy: policy(STYLE) }
+        Self::new(None, STYLE.to_owned())
     }
 }
 

@@ -67,13 +67,14 @@
         const { row } = entry, link = row.querySelector('a'), time = row.querySelector('time');
         if (time) local(time);
         row.querySelector('img')?.addEventListener('error', (event) => event.target.remove());
-        if (!/^(d|z|o)$/.test(row.className)) {
+        const button = row.querySelector('.view');
+        if (button) { // a link, which opens in a new tab as well
           const view = document.createElement('a');
           view.className = 'view';
           view.href = link.getAttribute('href') + '?view';
           view.title = 'Preview';
           view.setAttribute('aria-label', 'Preview ' + link.textContent);
-          link.closest('bdi').after(view);
+          button.replaceWith(view);
         }
       }
       return entry.row;

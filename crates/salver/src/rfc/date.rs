@@ -6,7 +6,8 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
-use jiff::fmt::rfc2822::DateTimeParser;
+
+use crate::civil::{Civil, MONTHS};
 
 /// A moment in whole seconds since 1970, as `Last-Modified` and `If-Modified-Since` compare them.
 ///
@@ -65,21 +66,39 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// A date as in mail: `Sun, 06 Nov 1994 08:49:37 +0000`. One without a zone is in UTC; one of another zone is not taken.
+/// A date as in mail: `Sun, 06 Nov 1994 08:49:37 +0000` (RFC 2822 §3.3). The day of the week, the seconds and the zone may be left
+/// out, and a zone other than UTC is not taken.
 fn rfc2822(value: &str) -> Option<Stamp> {
-    if value.len() > LONGEST {
+    let mut words = value.split_ascii_whitespace().peekable();
+    if let Some(weekday) = words.next_if(|word| word.ends_with(',')) {
+        let weekday = weekday.trim_end_matches(',');
+        WEEKDAYS.iter().find(|name| name.eq_ignore_ascii_case(weekday))?;
+    }
+    let digits = |text: &str, most: usize| {
+        let are_digits = (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        are_digits.then(|| text.parse::<u16>().ok()).flatten()
+    };
+    let two = |text: &str| digits(text, 2).and_then(|number| u8::try_from(number).ok());
+    let day = two(words.next()?)?;
+    let month = words.next()?;
+    let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))?;
+    let year = words.next().filter(|year| year.len() == 4).and_then(|year| digits(year, 4))?;
+    let mut time = words.next()?.split(':');
+    let (hour, minute) = (two(time.next()?)?, two(time.next()?)?);
+    let second = time.next().map_or(Some(0), two)?;
+    let zone = words.next().unwrap_or("UT");
+    if time.next().is_some() || words.next().is_some() || !UTC.contains(&zone) {
         return None;
     }
-    let parse = |value: &str| PARSER.parse_zoned_datetime(value).ok();
-    let zoned = parse(value).or_else(|| parse(&format!("{value} +0000")))?;
-    let seconds = zoned.timestamp().as_second();
-    (zoned.offset().is_zero() && seconds >= 0).then(|| Stamp::from_unix(seconds))
+    let month = u8::try_from(month + 1).ok()?;
+    let seconds = Civil { year: year.into(), month, day, hour, minute, second }.seconds()?;
+    (seconds >= 0).then(|| Stamp::from_unix(seconds))
 }
 
-const PARSER: DateTimeParser = DateTimeParser::new();
+const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/// No date of mail without comments is longer, in bytes.
-const LONGEST: usize = 40;
+/// The ways to say UTC.
+const UTC: [&str; 5] = ["+0000", "-0000", "UT", "GMT", "Z"];
 
 /// The last second of the year 9999.
 const LAST: u64 = 253_402_300_799;
@@ -105,6 +124,11 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:37 UT", Some(784_111_777)),
             ("Sun, 06 Nov 1994 08:49:37", Some(784_111_777)),
             ("6 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Sun, 6 Nov 1994 08:49 Z", Some(784_111_740)),
+            ("Sun, 06 Nov 94 08:49:37 +0000", None),
+            ("Sun, 06 Nov 1994 08:49:37:00 +0000", None),
+            ("Sun, 06 Nov 1994 +8:49:37 +0000", None),
+            ("Sun, 31 Nov 1994 08:49:37 +0000", None),
             ("Sun, 06 Nov 1994 09:49:37 +0100", None),
             ("Wed, 31 Dec 1969 23:59:59 +0000", None),
             (&format!("Sun, 06 Nov 1994 08:49:37 +0000 ({})", "x".repeat(64)), None),

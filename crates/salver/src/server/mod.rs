@@ -20,6 +20,7 @@ use crate::seconds::Seconds;
 use crate::site::Site;
 use crate::start_error::StartError;
 use crate::tls::Tls;
+use crate::workshop;
 
 mod accept;
 pub(crate) mod buffers;
@@ -132,11 +133,13 @@ impl Server {
         Self { site: Arc::new(site), http1, options, tls: None, relieved: || {} }
     }
 
-    /// Calls `relieved` on a loop's thread when most of its many connections have ended: the moment to have the allocator give
-    /// memory back.
+    /// Calls `relieved` on a loop's thread when most of its many connections have ended, and on those that make listings,
+    /// archives and codings when they come to rest: the moments to have the allocator give memory back. The latter threads are the
+    /// process's, and obey the first server that says so.
     #[must_use]
     pub fn when_relieved(mut self, relieved: fn()) -> Self {
         self.relieved = relieved;
+        workshop::when_relieved(relieved);
         self
     }
 

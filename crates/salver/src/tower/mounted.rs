@@ -58,7 +58,8 @@ pub struct Mounted<S> {
     shown: Shown,
 }
 
-/// The URI as the client sent it, before the mount was taken off: among the extensions of a mounted service's request.
+/// The URI as the client sent it, before a mount or a prefix was taken off: among the extensions of a mounted service's request,
+/// and looked for there by a nested [`SiteService`](super::SiteService).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginalUri(pub Uri);
 

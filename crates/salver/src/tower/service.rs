@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use tower_service::Service;
 
+use super::OriginalUri;
 use crate::answer::{Answered, answer};
 use crate::body::{Body, BoxError};
 use crate::error::Error;
@@ -85,6 +86,32 @@ impl SiteService {
     /// # Ok::<(), salver::StartError>(())
     /// ```
     ///
+    /// A router takes `/old` and `/old/` for the same, so a folder at the very prefix would not be redirected to its slash, and what
+    /// is relative on its page would lead nowhere. An [`OriginalUri`] among the extensions of a request says which it was:
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use axum::extract::Request;
+    /// use axum::middleware::map_request;
+    /// use salver::Site;
+    /// use salver::handler::files::{Files, Options};
+    /// use salver::tower::OriginalUri;
+    ///
+    /// async fn original(mut request: Request) -> Request {
+    ///     let uri = request.uri().clone();
+    ///     request.extensions_mut().insert(OriginalUri(uri));
+    ///     request
+    /// }
+    ///
+    /// # fn main() -> Result<(), salver::StartError> {
+    /// let site = Site::new().mount("/static", Files::open(".".as_ref(), Options::default())?)?;
+    /// let app: Router = Router::new()
+    ///     .nest_service("/static", site.into_service().nested("/static")?)
+    ///     .layer(map_request(original));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// A prefix that does not begin with `/`, or that no URI can hold.
     pub fn nested(mut self, prefix: &str) -> Result<Self, StartError> {
@@ -131,7 +158,16 @@ impl SiteService {
     fn translate(&self, head: Parts, body: Body) -> Request {
         let Parts { method, uri, version, headers, extensions, .. } = head;
         let path = uri.path_and_query().map_or("", |path| path.as_str());
-        let path = if path == "*" { path.to_owned() } else { format!("{}{path}", self.nested) };
+        let has_slash =
+            extensions.get::<OriginalUri>().is_none_or(|OriginalUri(whole)| whole.path().ends_with('/'));
+        let path = match path {
+            "*" => path.to_owned(),
+            // Routers take `/prefix` and `/prefix/` for the same.
+            _ if uri.path() == "/" && !has_slash && !self.nested.is_empty() => {
+                format!("{}{}", self.nested, path.trim_start_matches('/'))
+            }
+            _ => format!("{}{path}", self.nested),
+        };
         let peer = extensions.get::<Peer>().cloned().unwrap_or_else(|| Peer {
             remote: extensions.get::<SocketAddr>().copied(),
             local: Arc::clone(&self.nowhere),

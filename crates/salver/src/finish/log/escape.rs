@@ -27,31 +27,6 @@ pub(super) fn text(out: &mut Vec<u8>, bytes: &[u8], quotes: Quotes) {
     }
 }
 
-/// Appends `bytes` as a JSON string (RFC 8259 §7) of ASCII only; bytes that are not UTF-8 are read as Latin-1.
-pub(super) fn json(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(b'"');
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.chars().for_each(|char| json_char(out, char)),
-        Err(_) => bytes.iter().for_each(|byte| json_char(out, char::from(*byte))),
-    }
-    out.push(b'"');
-}
-
-fn json_char(out: &mut Vec<u8>, char: char) {
-    match char {
-        '"' => out.extend_from_slice(b"\\\""),
-        '\\' => out.extend_from_slice(b"\\\\"),
-        ' '..='~' => out.push(char as u8),
-        _ => {
-            for unit in char.encode_utf16(&mut [0; 2]) {
-                let [high, low] = unit.to_be_bytes();
-                out.extend_from_slice(b"\\u");
-                out.extend_from_slice(&[hex(high >> 4), hex(high & 15), hex(low >> 4), hex(low & 15)]);
-            }
-        }
-    }
-}
-
 fn is_plain(byte: u8, quotes: Quotes) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'\\' && (byte != b'"' || quotes == Quotes::Kept)
 }
@@ -79,21 +54,6 @@ mod tests {
             out.clear();
             text(&mut out, bytes, Quotes::Escaped);
             assert_eq!(String::from_utf8_lossy(&out), escaped);
-        }
-    }
-
-    #[test]
-    fn json_reads_back_as_it_was() {
-        for (bytes, want) in [
-            (&b""[..], ""),
-            (b"a\"\\\n\x1b\x7f", "a\"\\\n\u{1b}\u{7f}"),
-            ("é😀\u{9b}".as_bytes(), "é😀\u{9b}"),
-            (b"\xff\xe9", "ÿé"),
-        ] {
-            let mut out = Vec::new();
-            json(&mut out, bytes);
-            assert!(out.iter().all(|byte| matches!(byte, b' '..=b'~')), "{out:?}");
-            assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), want);
         }
     }
 }

@@ -11,6 +11,7 @@ use percent_encoding::percent_decode;
 use super::Details;
 use super::escape::{self, Quotes};
 use super::format::{Piece, Pieces};
+use crate::json;
 use crate::request::{Local, Target};
 
 /// All a line can tell of a request that is over.
@@ -67,7 +68,7 @@ pub(super) fn json(out: &mut Vec<u8>, entry: &Entry<'_>, time: &str) {
     for (place, (name, text)) in texts.into_iter().enumerate() {
         put(out, format_args!("{}\"{name}\":", if place == 0 { '{' } else { ',' }));
         match text {
-            Some(text) => escape::json(out, text),
+            Some(text) => json::ascii(out, text),
             None => out.extend_from_slice(b"null"),
         }
     }

@@ -73,6 +73,9 @@ pub struct AccessLog(Option<Arc<Open>>);
 #[derive(Debug)]
 pub(crate) struct Seen(Option<Details>);
 
+/// Seconds ahead of UTC at a moment, which is in seconds since 1970.
+pub type Zone = fn(i64) -> i32;
+
 /// How a response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -88,6 +91,7 @@ pub(crate) struct Outcome {
 struct Open {
     format: Format,
     sink: Arc<Sink>,
+    zone: Zone,
 }
 
 #[derive(Debug)]
@@ -117,7 +121,23 @@ impl AccessLog {
             Destination::Stdout => Sink::stdout()?,
             Destination::File(path) => Sink::file(path)?,
         };
-        Ok(Self(Some(Arc::new(Open { format: options.access_log_format.clone(), sink }))))
+        Ok(Self(Some(Arc::new(Open { format: options.access_log_format.clone(), sink, zone: |_| 0 }))))
+    }
+
+    /// The same log in another zone than UTC: `zone` says how many seconds it is ahead of UTC at a moment (seconds since 1970).
+    ///
+    /// Which zone is here and when its clocks are changed is a table of its own, which a program has or does without.
+    ///
+    /// ```
+    /// # use salver::finish::log::AccessLog;
+    /// let log = AccessLog::off().zone(|_| 2 * 3600);
+    /// ```
+    #[must_use]
+    pub fn zone(self, zone: Zone) -> Self {
+        Self(
+            self.0
+                .map(|log| Arc::new(Open { format: log.format.clone(), sink: Arc::clone(&log.sink), zone })),
+        )
     }
 
     /// A log that keeps nothing.
@@ -207,7 +227,7 @@ impl Open {
     fn write(&self, render: impl FnOnce(&mut Vec<u8>, &str)) {
         SCRATCH.with_borrow_mut(|out| {
             out.clear();
-            stamp::now(self.format.stamp(), |time| render(out, time));
+            stamp::now(self.format.stamp(), self.zone, |time| render(out, time));
             self.sink.append(out);
         });
     }

@@ -1,10 +1,10 @@
-//! The time in log lines: local, formatted once a second and thread.
+//! The time in log lines, formatted once a second and thread.
 
 use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use super::Zone;
+use crate::civil::Civil;
 
 /// How a line spells its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,38 +18,48 @@ pub(super) enum Stamp {
 }
 
 /// Gives `use_it` the time of now.
-pub(super) fn now<R>(stamp: Stamp, use_it: impl FnOnce(&str) -> R) -> R {
+pub(super) fn now<R>(stamp: Stamp, zone: Zone, use_it: impl FnOnce(&str) -> R) -> R {
     let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     LAST.with_borrow_mut(|last| {
-        if last.second != second || last.stamp != stamp {
-            *last = Cached { second, stamp, text: stamp.text(second, TimeZone::system()) };
+        // Two functions at one address do the same.
+        let key = (second, stamp, zone as usize);
+        if last.key != key {
+            let second = i64::try_from(second).unwrap_or_default();
+            *last = Cached { key, text: stamp.text(second, zone(second)) };
         }
         use_it(&last.text)
     })
 }
 
 impl Stamp {
-    fn text(self, second: u64, zone: TimeZone) -> String {
-        let format = match self {
-            Self::Common => "[%d/%b/%Y:%H:%M:%S %z]",
-            Self::Iso => "%Y-%m-%dT%H:%M:%S%:z",
-            Self::Python => "%d/%b/%Y %H:%M:%S",
-        };
-        let second = i64::try_from(second).unwrap_or_default();
-        let time = Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
-        time.to_zoned_datetime(zone).strftime(format).to_string()
+    /// The moment `second`, in a zone `ahead` seconds ahead of UTC.
+    fn text(self, second: i64, ahead: i32) -> String {
+        let time = Civil::of(second.saturating_add(i64::from(ahead)));
+        let Civil { year, month, day, hour, minute, second } = time;
+        let name = time.month_name();
+        let sign = if ahead < 0 { '-' } else { '+' };
+        let (hours, minutes) = (ahead.unsigned_abs() / 3600, ahead.unsigned_abs() / 60 % 60);
+        match self {
+            Self::Common => format!(
+                "[{day:02}/{name}/{year:04}:{hour:02}:{minute:02}:{second:02} {sign}{hours:02}{minutes:02}]"
+            ),
+            Self::Iso => format!(
+                "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{sign}{hours:02}:{minutes:02}"
+            ),
+            Self::Python => format!("{day:02}/{name}/{year:04} {hour:02}:{minute:02}:{second:02}"),
+        }
     }
 }
 
 struct Cached {
-    second: u64,
-    stamp: Stamp,
+    /// The second, how it is spelled, and the function that knows the zone.
+    key: (u64, Stamp, usize),
     text: String,
 }
 
 thread_local! {
     static LAST: RefCell<Cached> =
-        const { RefCell::new(Cached { second: u64::MAX, stamp: Stamp::Iso, text: String::new() }) };
+        const { RefCell::new(Cached { key: (u64::MAX, Stamp::Iso, 0), text: String::new() }) };
 }
 
 #[cfg(test)]
@@ -58,19 +68,21 @@ mod tests {
 
     #[test]
     fn a_time_is_spelled_in_its_zone() {
-        let zone = TimeZone::fixed(jiff::tz::offset(2));
-        for (stamp, want) in [
-            (Stamp::Common, "[23/Nov/2026:06:27:00 +0200]"),
-            (Stamp::Iso, "2026-11-23T06:27:00+02:00"),
-            (Stamp::Python, "23/Nov/2026 06:27:00"),
+        for (stamp, ahead, want) in [
+            (Stamp::Common, 7200, "[23/Nov/2026:06:27:00 +0200]"),
+            (Stamp::Common, -12_600, "[23/Nov/2026:00:57:00 -0330]"),
+            (Stamp::Iso, 7200, "2026-11-23T06:27:00+02:00"),
+            (Stamp::Iso, 0, "2026-11-23T04:27:00+00:00"),
+            (Stamp::Python, 7200, "23/Nov/2026 06:27:00"),
         ] {
-            assert_eq!(stamp.text(1_795_408_020, zone.clone()), want);
+            assert_eq!(stamp.text(1_795_408_020, ahead), want);
         }
     }
 
     #[test]
-    fn the_cache_gives_each_spelling_its_own() {
-        assert!(now(Stamp::Common, |text| text.starts_with('[')));
-        assert!(now(Stamp::Python, |text| !text.starts_with('[')));
+    fn the_cache_gives_each_spelling_and_each_zone_its_own() {
+        assert!(now(Stamp::Common, |_| 0, |text| text.ends_with("+0000]")));
+        assert!(now(Stamp::Python, |_| 0, |text| !text.starts_with('[')));
+        assert!(now(Stamp::Common, |_| 60, |text| text.ends_with("+0001]")));
     }
 }

@@ -21,6 +21,7 @@ use self::tar::Tar;
 use self::tree::{Item, Tree};
 use self::zip::Zip;
 use super::files::resolver::{Entry, Root};
+use super::files::respond;
 use super::listing::Folder;
 use super::{Answer, Response};
 use crate::body::{Body, BoxError};
@@ -29,7 +30,7 @@ use crate::error::Error;
 use crate::request::{Request, Target};
 use crate::rfc::accept::Coding;
 use crate::rfc::path::{self, SafePath};
-use crate::rfc::precondition::{self, Verdict};
+use crate::rfc::precondition;
 use crate::rfc::range::{self, Ranges};
 use crate::workshop::{self, Made};
 
@@ -47,13 +48,24 @@ pub(crate) enum Format {
     TarZst,
 }
 
-/// The format that a query asks for, if it asks for one we know.
-pub(crate) fn asked(target: &Target) -> Option<Format> {
-    match target.query()? {
-        b"archive=zip" => Some(Format::Zip),
-        b"archive=tar" => Some(Format::Tar),
-        b"archive=tar.zst" if compress::WORTH_IT.is_some() => Some(Format::TarZst),
-        _ => None,
+/// The format that a query asks for, if it asks for an archive.
+///
+/// # Errors
+/// 400 for a format that there is not.
+pub(crate) fn asked(target: &Target) -> Result<Option<Format>, Error> {
+    let mut pairs = target.query().unwrap_or_default().split(|byte| *byte == b'&');
+    let asked = pairs.find_map(|pair| match pair {
+        b"archive" => Some(&b""[..]),
+        pair => pair.strip_prefix(b"archive="),
+    });
+    let Some(asked) = asked else { return Ok(None) };
+    match Format::all().find(|format| format.ending().as_bytes() == asked) {
+        Some(format) => Ok(Some(format)),
+        None => {
+            let endings: Vec<_> = Format::all().map(Format::ending).collect();
+            let message = format!("There is no such archive; ask for {}", endings.join(", "));
+            Err(Error::new(StatusCode::BAD_REQUEST, message))
+        }
     }
 }
 
@@ -85,18 +97,8 @@ pub(crate) async fn answer(request: Request, folder: Folder, format: Format) -> 
 /// A zip's length is known before its content, so parts of it can be asked for: a download that was cut goes on.
 fn zip(request: &Request, root: Arc<Root>, tree: Tree, mut response: Response) -> Answer {
     let etag = tree.etag();
-    match precondition::evaluate(&request.method, &request.headers, Some(&etag), None) {
-        Verdict::Proceed => {}
-        Verdict::NotModified => {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response.headers_mut().remove(header::CONTENT_TYPE);
-            response.headers_mut().insert(header::ETAG, etag.header());
-            return Ok(response);
-        }
-        Verdict::Failed => {
-            let message = "The folder is not as the request expects it";
-            return Err(Error::new(StatusCode::PRECONDITION_FAILED, message));
-        }
+    if let Some(answer) = respond::by_tag(request, &etag) {
+        return answer;
     }
     let length = Zip::length(&tree);
     let mut ranges = request.headers.get_all(header::RANGE).iter();
@@ -131,6 +133,21 @@ fn zip(request: &Request, root: Arc<Root>, tree: Tree, mut response: Response) -
 }
 
 impl Format {
+    /// Those that there are.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let packed = compress::WORTH_IT.map(|_| Self::TarZst);
+        [Self::Zip, Self::Tar].into_iter().chain(packed)
+    }
+
+    /// What it is called in a query and at the end of a file's name.
+    pub(crate) const fn ending(self) -> &'static str {
+        match self {
+            Self::Zip => "zip",
+            Self::Tar => "tar",
+            Self::TarZst => "tar.zst",
+        }
+    }
+
     const fn content_type(self) -> &'static str {
         match self {
             Self::Zip => "application/zip",
@@ -141,11 +158,7 @@ impl Format {
 
     /// `attachment`, and the folder's name with our ending (RFC 6266 §4.3).
     fn file_name(self, folder: &SafePath) -> HeaderValue {
-        let ending = match self {
-            Self::Zip => "zip",
-            Self::Tar => "tar",
-            Self::TarZst => "tar.zst",
-        };
+        let ending = self.ending();
         let name = String::from_utf8_lossy(folder.file_name().unwrap_or(b"files"));
         let name = path::encode(name.as_bytes());
         HeaderValue::try_from(format!("attachment; filename*=UTF-8''{name}.{ending}"))

@@ -109,6 +109,36 @@ fn entries() -> Vec<String> {
 }
 
 #[tokio::test]
+async fn an_index_hides_no_archive_and_a_wrong_question_is_answered() {
+    let temp = folder();
+    std::fs::write(temp.path().join("root/sub/deep/index.html"), "the page").unwrap();
+    let files = open(&temp, Options::default());
+    let packed = get(&files, "/sub/deep/?archive=zip", &[]).await;
+    assert_eq!(unpacked(&packed.body, "a.zip"), ["index.html 8", "ä €.txt 4"]);
+    // What is no archive of ours is the page's own business.
+    for query in ["", "?archive=2024", "?archive", "?view"] {
+        let target: &'static str = format!("/sub/deep/{query}").leak();
+        assert_eq!(get(&files, target, &[]).await.body, b"the page", "{query}");
+    }
+    assert_eq!(
+        get(&files, "/sub/?sort=size&archive=tar", &[]).await.headers[header::CONTENT_TYPE],
+        "application/x-tar"
+    );
+    for query in ["archive=rar", "archive=", "archive", "sort=name&archive=ZIP"] {
+        let request = Request::get(format!("/sub/?{query}"));
+        let rest = SafePath::parse(request.target.path()).unwrap();
+        let error = files.handle(request, rest).await.unwrap_err();
+        assert_eq!(error.status(), 400, "{query}");
+        assert_eq!(error.message(), "There is no such archive; ask for zip, tar, tar.zst");
+    }
+    let mut options = Options::default();
+    options.listing.no_archive = true;
+    let files = open(&temp, options);
+    assert_eq!(get(&files, "/sub/deep/?archive=zip", &[]).await.body, b"the page");
+    assert_eq!(get(&files, "/sub/?archive=rar", &[]).await.status, 403);
+}
+
+#[tokio::test]
 async fn what_is_served_is_packed() {
     let temp = folder();
     let files = open(&temp, Options::default());

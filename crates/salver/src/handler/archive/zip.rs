@@ -11,11 +11,10 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use crc32fast::Hasher;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::tree::{Item, Tree};
 use super::{PIECE, Source, open};
+use crate::civil::Civil;
 use crate::handler::files::resolver::Root;
 
 /// The archive on its way.
@@ -322,12 +321,10 @@ fn common(header: &mut Vec<u8>, name: &[u8], item: &Item) {
 
 /// §4.4.6: in UTC, for the zone of whoever unpacks is not known; `unix_time` is exact.
 fn dos_time(seconds: i64) -> [u8; 4] {
-    let Ok(time) = Timestamp::from_second(seconds.max(FIRST_DOS_SECOND)) else { return [0; 4] };
-    let time = TimeZone::UTC.to_datetime(time);
-    let unsigned = |value: i8| u32::try_from(value).unwrap_or(0);
-    let year = u32::try_from(time.year() - 1980).unwrap_or(0).min(127);
-    let date = year << 9 | unsigned(time.month()) << 5 | unsigned(time.day());
-    let clock = unsigned(time.hour()) << 11 | unsigned(time.minute()) << 5 | (unsigned(time.second()) / 2);
+    let time = Civil::of(seconds.max(FIRST_DOS_SECOND));
+    let year = u32::try_from(time.year - 1980).unwrap_or(u32::MAX).min(127);
+    let date = year << 9 | u32::from(time.month) << 5 | u32::from(time.day);
+    let clock = u32::from(time.hour) << 11 | u32::from(time.minute) << 5 | u32::from(time.second / 2);
     (date << 16 | clock).to_le_bytes()
 }
 

@@ -28,7 +28,7 @@ mod options;
 mod place;
 pub(crate) mod plan;
 pub(crate) mod resolver;
-mod respond;
+pub(crate) mod respond;
 pub(crate) mod stored;
 #[cfg(all(feature = "compress", feature = "listing"))]
 #[cfg(test)]
@@ -62,6 +62,14 @@ enum Found {
     Folder(SafePath, OwnedFd),
     /// A folder that was asked for without its slash.
     Redirect,
+}
+
+/// What is looked for in a folder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Its index, or it where there is none.
+    Index,
+    Folder,
 }
 
 /// What a path names, by the cache or the resolver.
@@ -117,10 +125,12 @@ impl Files {
     }
 
     fn answer(&self, request: Request, rest: &SafePath) -> Reply<'_> {
-        match self.find(rest) {
+        // A folder may be packed also where an index stands in its place.
+        let wanted = if self.listing.packs(&request.target) { Wanted::Folder } else { Wanted::Index };
+        match self.find(rest, wanted) {
             Err(error) => Reply::ready(Err(error)),
             Ok(Found::Redirect) => Reply::ready(Ok(redirect(&request))),
-            Ok(Found::File(path, stored)) if request.target.query() == Some(b"view") && !rest.is_folder() => {
+            Ok(Found::File(path, stored)) if is_preview(&request) && !rest.is_folder() => {
                 Reply::later(async move {
                     self.listing.preview(request, path.file_name().unwrap_or_default(), stored).await
                 })
@@ -134,10 +144,10 @@ impl Files {
         }
     }
 
-    fn find(&self, rest: &SafePath) -> Result<Found, Error> {
+    fn find(&self, rest: &SafePath, wanted: Wanted) -> Result<Found, Error> {
         if let Some(only) = &self.only {
             return match rest.is_root() || rest == only {
-                true => self.find_at(only),
+                true => self.find_at(only, wanted),
                 false => Err(Error::not_found()),
             };
         }
@@ -145,23 +155,24 @@ impl Files {
         if rest.is_hidden() && !self.options.hidden {
             return Err(Error::not_found());
         }
-        match self.find_at(rest) {
+        match self.find_at(rest, wanted) {
             Err(error) if error.status() == StatusCode::NOT_FOUND => match rest.without_surrogates() {
-                Some(bytes) => self.find_at(&bytes),
+                Some(bytes) => self.find_at(&bytes, wanted),
                 None => Err(error),
             },
             found => found,
         }
     }
 
-    fn find_at(&self, rest: &SafePath) -> Result<Found, Error> {
+    fn find_at(&self, rest: &SafePath, wanted: Wanted) -> Result<Found, Error> {
         if !rest.is_folder() {
             return Ok(match self.named(rest)? {
                 Named::File(stored) => Found::File(rest.clone(), stored),
                 Named::Folder => Found::Redirect,
             });
         }
-        for name in INDEX {
+        let names: &[&[u8]] = if wanted == Wanted::Index { &INDEX } else { &[] };
+        for name in names {
             let Some(index) = rest.join(name) else { continue };
             match self.named(&index) {
                 Ok(Named::File(stored)) => return Ok(Found::File(index, stored)),
@@ -224,6 +235,11 @@ impl Handler for Files {
             _ => Reply::ready(Err(Error::unsupported_method(&request.method))),
         }
     }
+}
+
+/// Whether a file is to be shown on a page; the `=` is what a form makes of it.
+fn is_preview(request: &Request) -> bool {
+    matches!(request.target.query(), Some(b"view" | b"view="))
 }
 
 fn redirect(request: &Request) -> Response {

@@ -5,11 +5,10 @@
 
 use std::io::Write as _;
 
-use jiff::Timestamp;
-
 use super::icon;
 use super::rows::{Kind, Row};
 use super::view::Shape;
+use crate::civil::Civil;
 use crate::rfc::path;
 
 /// One entry.
@@ -21,10 +20,11 @@ pub(super) fn entry(out: &mut Vec<u8>, row: &Row<'_>, shape: Shape) {
 }
 
 fn table_row(out: &mut Vec<u8>, row: &Row<'_>) {
+    let class = icon::class(row);
     put(out, "<tr class=\"");
-    put(out, icon::class(row));
+    put(out, class);
     put(out, "\"><td>");
-    link(out, row);
+    link(out, row, class);
     if row.kind == Kind::File {
         put(out, "</td><td title=\"");
         exact_size(out, row.size);
@@ -49,7 +49,7 @@ fn card(out: &mut Vec<u8>, row: &Row<'_>) {
         put(out, "\">");
     }
     put(out, "</div>");
-    link(out, row);
+    link(out, row, class);
     put(out, "<p class=\"meta\">");
     if row.kind == Kind::File {
         put(out, "<span title=\"");
@@ -62,8 +62,9 @@ fn card(out: &mut Vec<u8>, row: &Row<'_>) {
     put(out, "</p></li>\n");
 }
 
-/// The link of an entry, isolated from the direction of what stands around it.
-fn link(out: &mut Vec<u8>, row: &Row<'_>) {
+/// The link of an entry, isolated from the direction of what stands around it, and a button for its preview: a second link would
+/// be followed by whoever mirrors the folder.
+fn link(out: &mut Vec<u8>, row: &Row<'_>, class: &str) {
     put(out, "<bdi><a href=\"");
     href(out, row);
     put(out, "\">");
@@ -78,6 +79,11 @@ fn link(out: &mut Vec<u8>, row: &Row<'_>) {
         },
     );
     put(out, "</a></bdi>");
+    if icon::has_preview(class) {
+        put(out, "<button class=view name=view formaction=\"");
+        href(out, row);
+        put(out, "\">Preview</button>");
+    }
 }
 
 /// The link to an entry, relative to its folder; a name that looks like a scheme (`a:b`) is encoded and cannot be one.
@@ -92,10 +98,24 @@ pub(super) fn href(out: &mut Vec<u8>, row: &Row<'_>) {
 
 /// A time as people read it, and exactly on hover; the page's script makes it local.
 pub(super) fn time(out: &mut Vec<u8>, seconds: i64) {
-    let Ok(time) = Timestamp::from_second(seconds) else { return };
-    let (exact, shown) = (time.strftime("%Y-%m-%d %H:%M:%S UTC"), time.strftime("%-d %b %Y %H:%M"));
+    let time = Civil::of(seconds);
+    if !(0..=9999).contains(&time.year) {
+        return; // no reader of ours knows how to say it
+    }
+    let Civil { year, month, day, hour, minute, second } = time;
+    let (exact, name) = (rfc3339(time), time.month_name());
     // Writing to memory does not fail, here and below.
-    let _ = write!(out, "<time datetime=\"{time}\" title=\"{exact}\">{shown}</time>");
+    let _ = write!(
+        out,
+        "<time datetime=\"{exact}\" title=\"{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC\">\
+         {day} {name} {year:04} {hour:02}:{minute:02}</time>"
+    );
+}
+
+/// `2026-11-23T06:27:00Z` (RFC 3339).
+pub(super) fn rfc3339(time: Civil) -> String {
+    let Civil { year, month, day, hour, minute, second } = time;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// A length as people read it: `1.2 MB`, in powers of 1000.

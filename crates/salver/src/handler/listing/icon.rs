@@ -32,6 +32,11 @@ pub(super) fn of_name(name: &[u8]) -> &'static str {
     }
 }
 
+/// Whether entries of this class have a preview.
+pub(super) fn has_preview(class: &str) -> bool {
+    !matches!(class, "d" | "o" | "z")
+}
+
 /// The class of pictures: they have thumbnails.
 pub(super) const IMAGE: &str = "i";
 

@@ -5,10 +5,10 @@
 
 use std::io::Write as _;
 
-use jiff::Timestamp;
-
-use super::html::href;
+use super::html::{href, rfc3339};
 use super::rows::{Kind, Row};
+use crate::civil::Civil;
+use crate::json;
 
 /// What comes before the first row.
 pub(super) fn start(out: &mut Vec<u8>) {
@@ -18,8 +18,7 @@ pub(super) fn start(out: &mut Vec<u8>) {
 /// One row.
 pub(super) fn row(out: &mut Vec<u8>, row: &Row<'_>, is_first: bool) {
     out.extend_from_slice(if is_first { b"\n{\"name\":" } else { b",\n{\"name\":" });
-    // Writing text to memory does not fail, here and below.
-    let _ = serde_json::to_writer(&mut *out, &*String::from_utf8_lossy(row.name));
+    json::string(out, &String::from_utf8_lossy(row.name));
     out.extend_from_slice(b",\"href\":\"");
     href(out, row);
     let kind = match (row.is_link, row.kind) {
@@ -28,12 +27,14 @@ pub(super) fn row(out: &mut Vec<u8>, row: &Row<'_>, is_first: bool) {
         (false, Kind::Folder) => "folder",
         (false, Kind::Other) => "other",
     };
+    // Writing to memory does not fail, here and below.
     let _ = write!(out, "\",\"type\":\"{kind}\"");
     if row.kind == Kind::File {
         let _ = write!(out, ",\"size\":{}", row.size);
     }
-    if let Ok(modified) = Timestamp::from_second(row.modified) {
-        let _ = write!(out, ",\"mtime\":\"{modified}\"");
+    let modified = Civil::of(row.modified);
+    if (0..=9999).contains(&modified.year) {
+        let _ = write!(out, ",\"mtime\":\"{}\"", rfc3339(modified));
     }
     out.push(b'}');
 }

@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::handler::archive;
 use crate::handler::files::resolver::Root;
 use crate::look::{self, END, Look};
-use crate::request::Request;
+use crate::request::{Request, Target};
 use crate::rfc::accept;
 use crate::rfc::path::SafePath;
 use crate::start_error::StartError;
@@ -82,12 +82,18 @@ pub(crate) fn open(options: &Options) -> Result<Listing, StartError> {
 }
 
 impl Listing {
+    /// Whether a folder is asked for as an archive that we send.
+    pub(crate) fn packs(&self, target: &Target) -> bool {
+        self.archives && matches!(archive::asked(target), Ok(Some(_)))
+    }
+
     /// Answers a GET or HEAD of `folder`: with a page, or as JSON or an archive where that is asked for.
     pub(crate) async fn answer(&self, request: Request, folder: Folder) -> Answer {
         match archive::asked(&request.target) {
-            None => self.list(request, folder).await,
-            Some(_) if !self.archives => Err(archive::refused()),
-            Some(format) => archive::answer(request, folder, format).await,
+            Ok(None) => self.list(request, folder).await,
+            _ if !self.archives => Err(archive::refused()),
+            Ok(Some(format)) => archive::answer(request, folder, format).await,
+            Err(error) => Err(error),
         }
     }
 

@@ -5,6 +5,7 @@ use maud::{Markup, PreEscaped, html};
 use super::html::size;
 use super::rows::{Kind, Rows};
 use super::view::{Key, Shape, View};
+use crate::handler::archive::Format;
 use crate::look::Look;
 use crate::request::Target;
 use crate::rfc::path;
@@ -72,17 +73,20 @@ pub(super) fn start(head: &Head<'_>) -> String {
             p #count role="status" hidden {}
             @if count.is_empty() { p.empty { "This folder is empty." } }
             @if view.shape == Shape::Grid { (sorts(*view)) }
-            @match view.shape {
-                Shape::List => (table(*view)),
-                Shape::Grid => ul.list #list {},
+            // Its buttons lead to previews where no script runs: links would be taken for files by whoever mirrors the folder.
+            form {
+                @match view.shape {
+                    Shape::List => (table(*view)),
+                    Shape::Grid => ul.list #list {},
+                }
             }
         }
     };
     let mut page = look.page(&title, "", &body);
     // What is written next stands within; an empty folder keeps its empty list.
     let close = match view.shape {
-        Shape::List => "</tbody></table></main>",
-        Shape::Grid => "</ul></main>",
+        Shape::List => "</tbody></table></form></main>",
+        Shape::Grid => "</ul></form></main>",
     };
     page.truncate(page.len() - close.len());
     page.push('\n');
@@ -104,10 +108,10 @@ pub(super) fn rest(shape: Shape) -> &'static str {
 /// What closes the entries.
 pub(super) fn end(shape: Shape, has_rest: bool) -> &'static str {
     match (shape, has_rest) {
-        (Shape::List, false) => "</tbody></table>\n",
-        (Shape::List, true) => "</tbody></table></noscript>\n",
-        (Shape::Grid, false) => "</ul>\n",
-        (Shape::Grid, true) => "</ul></noscript>\n",
+        (Shape::List, false) => "</tbody></table></form>\n",
+        (Shape::List, true) => "</tbody></table></noscript></form>\n",
+        (Shape::Grid, false) => "</ul></form>\n",
+        (Shape::Grid, true) => "</ul></noscript></form>\n",
     }
 }
 
@@ -197,7 +201,7 @@ fn tools(view: View, archives: bool) -> Markup {
             details {
                 summary { span.word { "Download" } span.sr { " this folder" } }
                 div {
-                    @for format in ["zip", "tar", "tar.zst"] {
+                    @for format in Format::all().map(Format::ending) {
                         a href={ "?archive=" (format) } { "as ." (format) }
                     }
                 }

@@ -8,10 +8,12 @@ use maud::{Markup, html};
 use super::{Listing, html as entries, icon, page, readme};
 use crate::body::FileRange;
 use crate::error::Error;
+use crate::handler::files::respond;
 use crate::handler::files::stored::{Content, Stored};
 use crate::handler::{Answer, Response};
 use crate::look::END;
 use crate::request::Request;
+use crate::rfc::etag::ETag;
 use crate::rfc::{content_type, path};
 use crate::workshop;
 
@@ -28,6 +30,15 @@ enum Shown {
 impl Listing {
     /// Answers a GET or HEAD of `name` with a page that shows it.
     pub(crate) async fn preview(&self, request: Request, name: &[u8], stored: Arc<Stored>) -> Answer {
+        let tag = format!("{}-{}", stored.facts.tag(), self.look.tag);
+        let etag = ETag::strong(tag.as_bytes())
+            .expect("hexadecimal digits, letters, dashes and underscores are a tag");
+        if let Some(mut answer) = respond::by_tag(&request, &etag) {
+            if let Ok(response) = &mut answer {
+                response.headers_mut().insert(header::VARY, VARY);
+            }
+            return answer;
+        }
         let shown = Shown::of(name, &stored).await?;
         let mut href: String = path::encode_as_python(name).collect();
         href.insert_str(0, "./");
@@ -64,6 +75,8 @@ impl Listing {
         let mut response = Response::new((self.look.page(&title, "", &body) + END).into());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(header::ETAG, etag.header());
+        headers.insert(header::VARY, VARY);
         self.look.apply(headers);
         Ok(response)
     }
@@ -146,6 +159,9 @@ fn read(mut range: FileRange) -> std::io::Result<Vec<u8>> {
     }
     Ok(content)
 }
+
+/// Pages are compressed for whoever takes it.
+const VARY: HeaderValue = HeaderValue::from_static("Accept-Encoding");
 
 /// How much of a text is shown, in bytes.
 const MOST: u64 = 1024 * 1024;

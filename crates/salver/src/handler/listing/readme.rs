@@ -4,8 +4,9 @@ use std::io::Read as _;
 
 use maud::{Markup, PreEscaped, html};
 
+use super::Folder;
+use super::markdown::{self, Rendered};
 use super::rows::{Kind, Rows};
-use super::{Folder, markdown};
 use crate::handler::files::resolver::Entry;
 
 /// The README of `folder` as a section of its page; `None` if there is none that can be read.
@@ -18,12 +19,15 @@ pub(super) fn section(folder: &Folder, rows: &Rows) -> Option<Markup> {
     // What is shown is what a request for it would be sent: by the same resolver.
     let Ok(Entry::File(file, _)) = folder.root.open_entry(&folder.path.join(name)?) else { return None };
     let mut content = Vec::new();
-    file.take(MOST).read_to_end(&mut content).ok()?;
+    file.take(MOST + 1).read_to_end(&mut content).ok()?;
+    let is_cut = content.len() as u64 > MOST;
+    content.truncate(usize::try_from(MOST).unwrap_or(usize::MAX));
     let name = String::from_utf8_lossy(name);
     Some(html! {
         section.doc aria-labelledby="readme" {
             h2 #readme { (name) }
             (document(&name, &String::from_utf8_lossy(&content), 2))
+            @if is_cut { p.end { "The document is longer; here is its beginning." } }
         }
     })
 }
@@ -31,7 +35,13 @@ pub(super) fn section(folder: &Folder, rows: &Rows) -> Option<Markup> {
 /// A document for reading, on a page with `above` levels of headings.
 pub(super) fn document(name: &str, text: &str, above: usize) -> Markup {
     match is_markdown(name) {
-        true => html! { div.md { (PreEscaped(markdown::render(text, above))) } },
+        true => {
+            let Rendered { html, is_cut } = markdown::render(text, above);
+            html! {
+                div.md { (PreEscaped(html)) }
+                @if is_cut { p.end { "The document makes too long a page; here is its beginning." } }
+            }
+        }
         false => html! { pre.plain { (text) } },
     }
 }

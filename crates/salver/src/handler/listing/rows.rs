@@ -12,7 +12,7 @@ use super::Folder;
 use crate::error::Error;
 use crate::handler::files::resolver::Refusal;
 
-/// The entries of a folder: about 30 bytes each beside the name.
+/// The entries of a folder: 24 bytes each beside the name.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     names: Vec<u8>,
@@ -45,7 +45,7 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug)]
 struct Packed {
     start: u32,
-    length: u16,
+    length: u8,
     kind: Kind,
     is_link: bool,
     /// Whether size and time have been looked up.
@@ -196,7 +196,7 @@ impl Rows {
 
     fn push(&mut self, name: &[u8], kind: Kind, is_link: bool) {
         // The kernel's names have up to 255 bytes; 4 GiB of them are not listed.
-        let (Ok(start), Ok(length)) = (u32::try_from(self.names.len()), u16::try_from(name.len())) else {
+        let (Ok(start), Ok(length)) = (u32::try_from(self.names.len()), u8::try_from(name.len())) else {
             return;
         };
         self.names.extend_from_slice(name);

@@ -84,6 +84,61 @@ async fn each_entry_is_one_link_whose_text_is_its_name() {
 }
 
 #[tokio::test]
+async fn a_preview_is_not_sent_again_unless_the_file_or_the_look_changed() {
+    let temp = folder();
+    let open = |title: Option<&str>| {
+        let look = look::Options { title: title.map(str::to_owned), theme: None };
+        let listing = Options { look, no_archive: false };
+        Files::open(temp.path(), FileOptions { listing, ..FileOptions::default() }).unwrap()
+    };
+    let ask = async |files: &Files, fields: &[(http::HeaderName, &str)]| {
+        let mut request = Request::get("/b?view");
+        for (name, value) in fields {
+            request.headers.insert(name, HeaderValue::try_from(*value).unwrap());
+        }
+        match files.handle(request, SafePath::parse(b"/b").unwrap()).await {
+            Ok(response) => (response.status().as_u16(), response.headers().clone(), response.body().len()),
+            Err(error) => (error.status().as_u16(), HeaderMap::new(), None),
+        }
+    };
+    let files = open(None);
+    let (status, headers, _) = ask(&files, &[]).await;
+    assert_eq!((status, &headers[header::VARY]), (200, &HeaderValue::from_static("Accept-Encoding")));
+    let etag = headers[header::ETAG].to_str().unwrap().to_owned();
+    // What was compressed on its way has the same tag, a weak one.
+    for tag in [etag.clone(), format!("W/{etag}"), "*".to_owned()] {
+        let (status, headers, length) = ask(&files, &[(header::IF_NONE_MATCH, &tag)]).await;
+        assert_eq!((status, length), (304, Some(0)), "{tag}");
+        assert!(headers[header::ETAG] == *etag && headers.contains_key(header::VARY));
+    }
+    assert_eq!(ask(&files, &[(header::IF_MATCH, "\"other\"")]).await.0, 412);
+    let raw = files.handle(Request::get("/b"), SafePath::parse(b"/b").unwrap()).await.unwrap();
+    assert_ne!(raw.headers()[header::ETAG], *etag, "the page is not the file");
+    assert_eq!(ask(&open(Some("other")), &[(header::IF_NONE_MATCH, &etag)]).await.0, 200);
+    std::fs::write(temp.path().join("b"), "other").unwrap();
+    assert_eq!(ask(&files, &[(header::IF_NONE_MATCH, &etag)]).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_preview_is_a_button_away_where_no_script_runs() {
+    let temp = tempfile::tempdir().unwrap();
+    for name in ["a b.txt", "z.zip", "\"><x>.rs"] {
+        std::fs::write(temp.path().join(name), "text").unwrap();
+    }
+    std::fs::create_dir(temp.path().join("folder")).unwrap();
+    for shape in ["/", "/?view=grid"] {
+        let (_, page) = list(temp.path(), shape, "text/html").await;
+        let page = String::from_utf8_lossy(&page).into_owned();
+        let buttons: Vec<_> = page.split("<button class=view name=view formaction=\"").skip(1).collect();
+        let to: Vec<_> =
+            buttons.iter().map(|button| button.split_once("\">Preview</button>").unwrap().0).collect();
+        assert_eq!(to, ["%22%3E%3Cx%3E.rs", "a%20b.txt"], "{shape}");
+        let (_, shown) = list(temp.path(), "/a%20b.txt?view=", "text/html").await;
+        assert!(String::from_utf8_lossy(&shown).contains("<code>text</code>"));
+    }
+}
+
+#[tokio::test]
 async fn the_title_is_the_path_as_asked_for() {
     let temp = folder();
     std::fs::create_dir(temp.path().join("<b>")).unwrap();

@@ -1,0 +1,1 @@
+"""What is installed and what is published: `make install`, and the files of each crate."""

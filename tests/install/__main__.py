@@ -1,0 +1,5 @@
+"""Runs the suite."""
+
+from tests import support
+
+support.main("tests.install", ["test_install", "test_package"])
