@@ -44,7 +44,7 @@ bench-quick: build ## the same in under 3 minutes
 	$(PYTHON) -m bench --quick
 
 generated: ## manual page and shell completions, into build/generated/
-	$(CARGO) run --release --quiet --locked -p salver-cli --example generate -- $(GENERATED)
+	$(CARGO) run --quiet --locked -p salver-cli --example generate -- $(GENERATED)
 
 install: build generated ## into PREFIX (/usr/local), below DESTDIR
 	install -Dm755 target/release/salver $(DESTDIR)$(PREFIX)/bin/salver

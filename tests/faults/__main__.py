@@ -2,6 +2,14 @@
 
 from tests import support
 
-support.main(
-    "tests.faults", ["test_slow", "test_files", "test_limits", "test_stop", "test_idle", "test_clock", "test_large_folder"]
-)
+MODULES = [
+    "test_slow",
+    "test_files",
+    "test_limits",
+    "test_stop",
+    "test_idle",
+    "test_large_folder",
+    "test_clock",
+]
+
+support.main("tests.faults", MODULES)

@@ -11,7 +11,7 @@ from tests.support import Answer, Case, Server, is_release, until
 
 ENTRIES = 100_000
 MOST = 20_000_000  # bytes that listing them may take, at its worst moment and afterwards
-ROUNDS = 3
+ROUNDS = 2
 
 
 class LargeFolder(Case):

@@ -46,6 +46,7 @@ pub(crate) fn run(parsed: Parsed, host: Option<&dyn Host>) -> Result<(), Failure
     if let Some(umask) = options.process.umask {
         umask.apply();
     }
+    memory::start();
     process::raise_open_files();
     privileges::keep_descriptors();
     events::start(&options.events)?;

@@ -21,8 +21,7 @@ use self::tar::Tar;
 use self::tree::{Item, Tree};
 use self::zip::Zip;
 use super::files::resolver::{Entry, Root};
-use super::files::respond;
-use super::listing::Folder;
+use super::listing::{self, Folder};
 use super::{Answer, Response};
 use crate::body::{Body, BoxError};
 use crate::compress;
@@ -97,7 +96,7 @@ pub(crate) async fn answer(request: Request, folder: Folder, format: Format) -> 
 /// A zip's length is known before its content, so parts of it can be asked for: a download that was cut goes on.
 fn zip(request: &Request, root: Arc<Root>, tree: Tree, mut response: Response) -> Answer {
     let etag = tree.etag();
-    if let Some(answer) = respond::by_tag(request, &etag) {
+    if let Some(answer) = listing::by_tag(request, &etag) {
         return answer;
     }
     let length = Zip::length(&tree);

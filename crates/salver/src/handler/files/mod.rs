@@ -28,7 +28,7 @@ mod options;
 mod place;
 pub(crate) mod plan;
 pub(crate) mod resolver;
-pub(crate) mod respond;
+mod respond;
 pub(crate) mod stored;
 #[cfg(all(feature = "compress", feature = "listing"))]
 #[cfg(test)]

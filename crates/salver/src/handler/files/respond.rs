@@ -20,8 +20,6 @@ use crate::error::Error;
 use crate::handler::{Answer, Response};
 use crate::request::Request;
 use crate::rfc::accept::Coding;
-use crate::rfc::etag::ETag;
-use crate::rfc::precondition::{self, Verdict};
 use crate::rfc::range;
 
 /// Where the bytes of a representation come from.
@@ -124,23 +122,6 @@ fn not_modified(head: &Head) -> Response {
         }
     }
     response
-}
-
-/// What the preconditions of a request make of something that is known by its tag alone; `None` if it is to be sent.
-pub(crate) fn by_tag(request: &Request, etag: &ETag) -> Option<Answer> {
-    match precondition::evaluate(&request.method, &request.headers, Some(etag), None) {
-        Verdict::Proceed => None,
-        Verdict::NotModified => {
-            let mut response = Response::new(Body::Empty);
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response.headers_mut().insert(header::ETAG, etag.header());
-            Some(Ok(response))
-        }
-        Verdict::Failed => {
-            let message = "What is there is not what the request expects";
-            Some(Err(Error::new(StatusCode::PRECONDITION_FAILED, message)))
-        }
-    }
 }
 
 /// 206 in several parts (RFC 9110 §14.6), in the order asked for.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use http_body::Frame;
 
 use self::page::Count;
@@ -24,7 +24,9 @@ use crate::handler::files::resolver::Root;
 use crate::look::{self, END, Look};
 use crate::request::{Request, Target};
 use crate::rfc::accept;
+use crate::rfc::etag::ETag;
 use crate::rfc::path::SafePath;
+use crate::rfc::precondition::{self, Verdict};
 use crate::start_error::StartError;
 use crate::workshop;
 
@@ -237,6 +239,23 @@ impl http_body::Body for Page {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let piece = self.first.take().unwrap_or_else(|| self.pieces.render());
         Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece.into()))))
+    }
+}
+
+/// What the preconditions of a request make of something that is known by its tag alone; `None` if it is to be sent.
+pub(crate) fn by_tag(request: &Request, etag: &ETag) -> Option<Answer> {
+    match precondition::evaluate(&request.method, &request.headers, Some(etag), None) {
+        Verdict::Proceed => None,
+        Verdict::NotModified => {
+            let mut response = Response::new(Body::Empty);
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response.headers_mut().insert(header::ETAG, etag.header());
+            Some(Ok(response))
+        }
+        Verdict::Failed => {
+            let message = "What is there is not what the request expects";
+            Some(Err(Error::new(StatusCode::PRECONDITION_FAILED, message)))
+        }
     }
 }
 

@@ -8,7 +8,6 @@ use maud::{Markup, html};
 use super::{Listing, html as entries, icon, page, readme};
 use crate::body::FileRange;
 use crate::error::Error;
-use crate::handler::files::respond;
 use crate::handler::files::stored::{Content, Stored};
 use crate::handler::{Answer, Response};
 use crate::look::END;
@@ -33,7 +32,7 @@ impl Listing {
         let tag = format!("{}-{}", stored.facts.tag(), self.look.tag);
         let etag = ETag::strong(tag.as_bytes())
             .expect("hexadecimal digits, letters, dashes and underscores are a tag");
-        if let Some(mut answer) = respond::by_tag(&request, &etag) {
+        if let Some(mut answer) = super::by_tag(&request, &etag) {
             if let Ok(response) = &mut answer {
                 response.headers_mut().insert(header::VARY, VARY);
             }
