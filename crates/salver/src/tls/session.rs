@@ -11,6 +11,8 @@ use x509_parser::oid_registry::{self, Oid};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
+use crate::civil::Civil;
+
 /// A TLS session of a connection.
 #[derive(Debug)]
 pub struct Session {
@@ -162,8 +164,9 @@ fn escaped(value: &str) -> String {
 
 /// As OpenSSL prints times: `Nov 23 06:27:00 2026 GMT`.
 fn time(time: x509_parser::time::ASN1Time) -> String {
-    let stamp = jiff::Timestamp::from_second(time.timestamp()).unwrap_or_default();
-    stamp.strftime("%b %e %H:%M:%S %Y GMT").to_string()
+    let moment = Civil::of(time.timestamp());
+    let Civil { year, day, hour, minute, second, .. } = moment;
+    format!("{} {day:>2} {hour:02}:{minute:02}:{second:02} {year} GMT", moment.month_name())
 }
 
 fn pem(certificate: &[u8]) -> String {
