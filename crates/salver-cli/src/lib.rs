@@ -25,11 +25,11 @@ pub mod targets;
 /// Runs the command with `args` (the program's name first) and returns its exit code: 0 when all went well, 1 for what
 /// cannot start, 2 for wrong use. Applications of Python are hosted by the interpreter that this process then becomes.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
-    main_with(args, None)
+    run(args, None).into()
 }
 
-/// The same where `host` calls the applications of Python in this very process.
-pub fn main_with(args: impl Iterator<Item = OsString>, host: Option<&dyn Host>) -> ExitCode {
+/// The same where `host` calls the applications of Python in this very process; the exit code as a number.
+pub fn run(args: impl Iterator<Item = OsString>, host: Option<&dyn Host>) -> u8 {
     let parsed = match args::parse(args, env::vars_os()) {
         Ok(parsed) => parsed,
         Err(refusal) => return output::refusal(refusal),
@@ -40,7 +40,7 @@ pub fn main_with(args: impl Iterator<Item = OsString>, host: Option<&dyn Host>) 
     let ran = run::run(parsed, host);
     events::flush();
     match ran {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => output::SUCCESS,
         Err(failure) => output::failure(&failure),
     }
 }

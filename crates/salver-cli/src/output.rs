@@ -4,7 +4,6 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use salver::{Local, Origin, StartError};
@@ -14,6 +13,16 @@ use crate::args::Refusal;
 use crate::events::escaped;
 use crate::options::Options;
 use crate::run::Failure;
+
+/// An exit code of the process.
+pub(crate) type Code = u8;
+
+/// All went well.
+pub(crate) const SUCCESS: Code = 0;
+/// Something cannot start.
+const FAILURE: Code = 1;
+/// Something was asked for that does not exist.
+const WRONG_USE: Code = 2;
 
 /// Says where is served, a line an address, as http.server does.
 pub(crate) fn serving(origins: &[Origin]) {
@@ -52,22 +61,22 @@ pub(crate) fn config_is_good() {
 }
 
 /// Prints the effective configuration.
-pub(crate) fn config(toml: Result<String, StartError>) -> ExitCode {
+pub(crate) fn config(toml: Result<String, StartError>) -> Code {
     match toml {
         Ok(toml) => {
             to_stdout(toml.trim_end());
-            ExitCode::SUCCESS
+            SUCCESS
         }
         Err(error) => start_error(&error),
     }
 }
 
 /// Says why the arguments are no good, or gives the help that was asked for.
-pub(crate) fn refusal(refusal: Refusal) -> ExitCode {
+pub(crate) fn refusal(refusal: Refusal) -> Code {
     match refusal {
         Refusal::Shown(text) => {
             to_stdout(text.trim_end());
-            ExitCode::SUCCESS
+            SUCCESS
         }
         Refusal::Usage(message) => wrong_use(&message),
         Refusal::Config(error) => start_error(&error),
@@ -75,21 +84,21 @@ pub(crate) fn refusal(refusal: Refusal) -> ExitCode {
 }
 
 /// Says why nothing is served.
-pub(crate) fn failure(failure: &Failure) -> ExitCode {
+pub(crate) fn failure(failure: &Failure) -> Code {
     match failure {
         Failure::Start(error) => start_error(error),
         Failure::Usage(message) => wrong_use(message),
     }
 }
 
-fn start_error(error: &StartError) -> ExitCode {
+fn start_error(error: &StartError) -> Code {
     to_stderr(format_args!("salver: error: {}", escaped(&error.to_string())));
-    ExitCode::FAILURE
+    FAILURE
 }
 
-fn wrong_use(message: &str) -> ExitCode {
+fn wrong_use(message: &str) -> Code {
     to_stderr(format_args!("{}\nsalver: error: {}", Options::command().render_usage(), escaped(message)));
-    ExitCode::from(2)
+    WRONG_USE
 }
 
 fn serving_line(origin: &Origin) -> String {

@@ -16,6 +16,11 @@ use http_body::{Frame, SizeHint};
 /// Any error of a foreign body or handler: it reaches the log, never the wire.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The error of a body whose cause stands in the log already: that it was cut is then no second entry.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("see the log")]
+pub struct Reported;
+
 /// How much of a file is read at once where `sendfile` cannot serve (TLS, HTTP/2, compression), in bytes.
 pub const FILE_PIECE: usize = 256 * 1024;
 

@@ -7,6 +7,7 @@
 use std::io::Write as _;
 use std::ops::Deref;
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, DATE, ETAG, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, StatusCode, Version};
 
@@ -47,6 +48,25 @@ pub struct Written {
     pub keep_alive: bool,
 }
 
+/// An extension of a response: a reason phrase of its own (RFC 9112 §4), where HTTP has one.
+///
+/// Invariant: without control bytes but HTAB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason(Bytes);
+
+impl Reason {
+    /// A reason phrase; `None` if it holds a control byte.
+    ///
+    /// ```
+    /// use salver::http1::reply::Reason;
+    /// assert!(Reason::parse("Fine".into()).is_some());
+    /// assert!(Reason::parse("Fine\r\nX: y".into()).is_none());
+    /// ```
+    pub fn parse(phrase: Bytes) -> Option<Self> {
+        field::is_value(&phrase).then_some(Self(phrase))
+    }
+}
+
 /// A response that cannot be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadReply {
@@ -73,13 +93,13 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 pub fn write_head(
     out: &mut Vec<u8>,
     asked: &Asked,
-    status: StatusCode,
+    (status, reason): (StatusCode, Option<&Reason>),
     headers: &HeaderMap,
     length: Option<u64>,
     date: &[u8],
 ) -> Result<Written, BadReply> {
     let plan = Plan::of(asked, status, headers, length)?;
-    write_status(out, asked.protocol, status);
+    write_status(out, asked.protocol, status, reason);
     if !headers.contains_key(DATE) {
         write_field(out, b"Date", date);
     }
@@ -107,7 +127,7 @@ pub fn write_head(
 
 /// Appends a `103 Early Hints` (RFC 8297), which only a client of HTTP/1.1 may be sent.
 pub fn write_early_hints(out: &mut Vec<u8>, headers: &HeaderMap) {
-    write_status(out, Version::HTTP_11, StatusCode::EARLY_HINTS);
+    write_status(out, Version::HTTP_11, StatusCode::EARLY_HINTS, None);
     copy_fields(out, headers);
     out.extend_from_slice(b"\r\n");
 }
@@ -195,11 +215,12 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     }
 }
 
-fn write_status(out: &mut Vec<u8>, protocol: Version, status: StatusCode) {
+fn write_status(out: &mut Vec<u8>, protocol: Version, status: StatusCode, reason: Option<&Reason>) {
     out.extend_from_slice(if protocol == Version::HTTP_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' '); // RFC 9112 §4: also where no reason follows
-    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    let usual = || status.canonical_reason().unwrap_or_default().as_bytes();
+    out.extend_from_slice(reason.map_or_else(usual, |Reason(reason)| reason));
     out.extend_from_slice(b"\r\n");
 }
 
@@ -226,7 +247,7 @@ fn copy_fields(out: &mut Vec<u8>, headers: &HeaderMap) {
 static SPELLED: [(HeaderName, &[u8]); 2] = [(ETAG, b"ETag"), (WWW_AUTHENTICATE, b"WWW-Authenticate")];
 
 /// Fields of the connection and its framing (RFC 9110 §7.6.1): a handler, or what it relays, does not know this connection.
-pub(crate) fn is_ours(name: &HeaderName) -> bool {
+pub fn is_ours(name: &HeaderName) -> bool {
     let name = name.as_str();
     matches!(
         name,

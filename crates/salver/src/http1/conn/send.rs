@@ -11,10 +11,10 @@ use http_body::Frame;
 
 use super::read::{Gone, Upload};
 use super::wire::Wire;
-use crate::body::{Body, BoxError, FileRange, Stream};
+use crate::body::{Body, BoxError, FileRange, Reported, Stream};
 use crate::handler::Response;
 use crate::handler::gateway::Verbatim;
-use crate::http1::reply::{self, Asked, BodyFraming, Written};
+use crate::http1::reply::{self, Asked, BodyFraming, Reason, Written};
 use crate::server::socket::More;
 
 /// What was sent of a response.
@@ -56,7 +56,10 @@ impl Wire<'_> {
         let date = crate::server::date::now();
         let written = match head.extensions.get::<Verbatim>() {
             Some(Verbatim) => Ok(Written { framing: BodyFraming::UntilClose, keep_alive: false }),
-            None => reply::write_head(&mut self.output, asked, head.status, &head.headers, body.len(), &date),
+            None => {
+                let status = (head.status, head.extensions.get::<Reason>());
+                reply::write_head(&mut self.output, asked, status, &head.headers, body.len(), &date)
+            }
         };
         let written = match written {
             Ok(written) => written,
@@ -70,7 +73,9 @@ impl Wire<'_> {
             Ok(()) => sent.complete = true,
             Err(Cut::Lost) => {}
             Err(Cut::Failed(error)) => {
-                tracing::error!("a response was cut after {} bytes: {error}", sent.bytes);
+                if !error.is::<Reported>() {
+                    tracing::error!("a response was cut after {} bytes: {error}", sent.bytes);
+                }
                 // What was made before the fault still reaches the client; that it is cut shows in the framing.
                 let _ = self.flush(More::No).await;
             }
@@ -83,8 +88,14 @@ impl Wire<'_> {
         self.output.clear();
         let asked = Asked { keep_alive: false, ..*asked };
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        let written =
-            reply::write_head(&mut self.output, &asked, status, &http::HeaderMap::new(), Some(0), date);
+        let written = reply::write_head(
+            &mut self.output,
+            &asked,
+            (status, None),
+            &http::HeaderMap::new(),
+            Some(0),
+            date,
+        );
         let complete = written.is_ok() && self.flush(More::No).await.is_ok();
         Sent { bytes: 0, complete, keep_alive: false }
     }

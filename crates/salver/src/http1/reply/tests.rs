@@ -23,7 +23,7 @@ fn write(
 ) -> (String, Written) {
     let mut out = Vec::new();
     let status = StatusCode::from_u16(status).unwrap();
-    let written = write_head(&mut out, &asked, status, &map(fields), length, DATE).unwrap();
+    let written = write_head(&mut out, &asked, (status, None), &map(fields), length, DATE).unwrap();
     (String::from_utf8(out).unwrap(), written)
 }
 
@@ -108,7 +108,7 @@ fn framing() {
 fn an_interim_status_is_no_answer() {
     for status in [StatusCode::CONTINUE, StatusCode::PROCESSING, StatusCode::EARLY_HINTS] {
         let mut out = Vec::new();
-        let bad = write_head(&mut out, &ASKED, status, &HeaderMap::new(), None, DATE).unwrap_err();
+        let bad = write_head(&mut out, &ASKED, (status, None), &HeaderMap::new(), None, DATE).unwrap_err();
         assert_eq!(bad, BadReply::Interim(status.as_u16()));
         assert!(out.is_empty());
     }
@@ -186,7 +186,7 @@ proptest! {
         let asked = Asked { version: version(old_client), protocol: version(old_server), head_only, keep_alive };
         let mut out = Vec::new();
         let status = StatusCode::from_u16(status).unwrap();
-        let written = write_head(&mut out, &asked, status, &headers, length, DATE).unwrap();
+        let written = write_head(&mut out, &asked, (status, None), &headers, length, DATE).unwrap();
 
         let mut fields = [httparse::EMPTY_HEADER; 16];
         let mut response = httparse::Response::new(&mut fields);

@@ -1,0 +1,76 @@
+//! The command line, with this very process as the host of applications.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use salver::turns::{Place, Turns};
+use salver::{Driven, Handler, StartError};
+use salver_cli::applications::{Application, Host, Kind};
+use salver_cli::options::Options;
+
+use crate::hosted::Hosted;
+use crate::load::{Loaded, load};
+use crate::wsgi::Wsgi;
+
+/// Runs the command with `args` (the program's name first) and returns its exit code.
+#[pyfunction]
+pub(crate) fn main(py: Python<'_>, args: Vec<OsString>) -> u8 {
+    py.detach(|| salver_cli::run(args.into_iter(), Some(&Interpreter)))
+}
+
+/// This process.
+struct Interpreter;
+
+impl Host for Interpreter {
+    fn open(
+        &self,
+        application: &Application,
+        turns: &Turns,
+        options: &Options,
+    ) -> Result<Arc<dyn Handler>, StartError> {
+        Python::attach(|py| {
+            surround(py, options)?;
+            let Loaded { object, kind } = load(py, application)?;
+            let called = match kind {
+                Kind::Wsgi => {
+                    let wsgi = Wsgi::open(py, object, application, turns);
+                    Arc::new(wsgi.map_err(|error| StartError::new(error.to_string()))?)
+                }
+                Kind::Asgi | Kind::Handler => {
+                    return Err(StartError::new(format!(
+                        "{}: this version hosts WSGI applications only",
+                        application.spec
+                    )));
+                }
+            };
+            Ok(Arc::new(Hosted::new(called, turns.clone(), &application.prefix)) as Arc<dyn Handler>)
+        })
+    }
+
+    fn run(&self, driven: Driven, turns: &Turns) -> Result<(), StartError> {
+        turns.run(driven, Attached)
+    }
+}
+
+/// Prepares the surroundings of applications: their folder, their environment.
+fn surround(py: Python<'_>, options: &Options) -> Result<(), StartError> {
+    let applications = &options.applications;
+    let variables: Vec<_> =
+        options.gateway.env.iter().map(|variable| (variable.name(), variable.value())).collect();
+    let prepare = || -> PyResult<()> {
+        let load = py.import("salver._load")?;
+        load.call_method1("surround", (&applications.app_dir, &applications.env_file, variables))?;
+        Ok(())
+    };
+    prepare().map_err(|error| StartError::new(error.value(py).to_string()))
+}
+
+/// Calls are made with the interpreter's lock, taken once for all that are queued.
+struct Attached;
+
+impl Place for Attached {
+    fn enter(&self, calls: &mut dyn FnMut()) {
+        Python::attach(|_| calls());
+    }
+}

@@ -1,0 +1,102 @@
+//! An application as a handler: what is done before and after its call, on the loop.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::EXPECT;
+use salver::body::BoxError;
+use salver::rfc::path;
+use salver::turns::Turns;
+use salver::{Body, Error, Handler, Reply, Request, SafePath};
+
+use crate::exchange::{Application, Asked, Exchange};
+
+/// An application below its mount.
+pub(crate) struct Hosted {
+    application: Arc<dyn Application>,
+    turns: Turns,
+    /// The mount, empty for the root.
+    prefix: String,
+}
+
+impl Hosted {
+    pub(crate) fn new(application: Arc<dyn Application>, turns: Turns, prefix: &str) -> Self {
+        let prefix = if prefix == "/" { String::new() } else { prefix.to_owned() };
+        Self { application, turns, prefix }
+    }
+}
+
+impl Handler for Hosted {
+    fn handle(&self, mut request: Request, rest: SafePath) -> Reply<'_> {
+        let path_info = path_info(&request, &self.prefix, &rest);
+        Reply::later(async move {
+            let start = match is_short(&request) {
+                true => whole(&mut request.body).await?,
+                false => Bytes::new(),
+            };
+            let asked = Asked { request, start, path_info };
+            Exchange::new(Arc::clone(&self.application), self.turns.clone(), asked).answer().await
+        })
+    }
+}
+
+/// The path below the mount, percent-decoded once. `//` and `;` are the application's to understand; a mount that was spelled
+/// by detours (`/x/../api`) is told from its normalised path.
+fn path_info(request: &Request, prefix: &str, rest: &SafePath) -> Vec<u8> {
+    let raw = request.target.path();
+    if raw == b"*" {
+        return raw.to_vec();
+    }
+    let decoded = path::decode(raw);
+    match decoded.strip_prefix(prefix.as_bytes()) {
+        Some(below) if below.is_empty() || below.starts_with(b"/") => below.to_vec(),
+        _ => {
+            let slash: &[u8] = if rest.is_folder() && !rest.is_root() { b"/" } else { b"" };
+            [b"/", rest.as_bytes(), slash].concat()
+        }
+    }
+}
+
+/// Whether the body is read before the call: then a slow upload of a form takes no thread. Not where the client waits to be told
+/// to send it, nor where its end is not known: what comes may depend on what is answered.
+fn is_short(request: &Request) -> bool {
+    let is_short = request.body.len().is_some_and(|length| length > 0 && length <= SHORT);
+    is_short && !request.headers.contains_key(EXPECT)
+}
+
+/// Reads a short body.
+async fn whole(body: &mut Body) -> Result<Bytes, Error> {
+    let Body::Stream(stream) = body else {
+        return Ok(match std::mem::take(body) {
+            Body::Bytes(bytes) => bytes,
+            _ => Bytes::new(),
+        });
+    };
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = poll_fn(|cx| stream.as_mut().poll_frame(cx)).await {
+        let Ok(data) = frame.map_err(fault)?.into_data() else { continue };
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        if rest.is_empty() {
+            rest.extend_from_slice(&first);
+        }
+        rest.extend_from_slice(&data);
+    }
+    *body = Body::Empty;
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// What was wrong with the request's body is the request's fault, if it says so.
+pub(crate) fn fault(error: BoxError) -> Error {
+    match error.downcast::<salver::http1::Fault>() {
+        Ok(fault) => (*fault).into(),
+        Err(error) => Error::new(http::StatusCode::BAD_REQUEST, "The request body is broken").because(error),
+    }
+}
+
+/// Bodies up to this are read before the call, in bytes.
+const SHORT: u64 = 64 * 1024;

@@ -1,0 +1,36 @@
+//! salver inside of CPython: the whole command, and applications called in process.
+//!
+//! An extension module, never an embedded interpreter: what runs is the user's own Python, with whatever it has installed. The
+//! lock of the interpreter is held while application code runs and at no other time.
+//!
+//! - `exchange`: one request between its connection and the application's thread; knows no Python.
+//! - `wsgi`: PEP 3333.
+//! - `command`: the command line with this process as host.
+
+use pyo3::prelude::*;
+
+mod command;
+mod descriptor;
+mod errors;
+mod exchange;
+mod hosted;
+mod interrupt;
+mod load;
+mod text;
+mod wsgi;
+
+/// The extension below the package `salver`.
+#[pymodule]
+mod _salver {
+    #[pymodule_export]
+    use super::command::main;
+    #[pymodule_export]
+    use super::wsgi::file::FileWrapper;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

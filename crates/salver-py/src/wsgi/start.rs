@@ -1,0 +1,159 @@
+//! `start_response` and the `write` that it returns (PEP 3333, "The start_response() Callable").
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::{PyAssertionError, PyOSError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+use salver::Body;
+
+use super::bytes_of;
+use super::head::Head;
+use crate::exchange::Exchange;
+
+/// The callable of one request. It is also the `write` that it returns: called with one argument, it writes. (Two objects would
+/// cost every request an allocation, for a thing that hardly any application uses.)
+#[pyclass(frozen, module = "salver._salver")]
+pub(crate) struct Start {
+    exchange: Arc<Exchange>,
+    head_only: bool,
+    stage: Mutex<Stage>,
+}
+
+/// How far the answer has come.
+enum Stage {
+    /// The application has said nothing.
+    Silent,
+    /// It has said how the answer begins.
+    Said(Head),
+    /// That has left; `true` where nobody wants to see a body.
+    Sent(bool),
+}
+
+impl Start {
+    pub(crate) fn new(exchange: Arc<Exchange>, head_only: bool) -> Self {
+        Self { exchange, head_only, stage: Mutex::new(Stage::Silent) }
+    }
+
+    /// The length that the application declared, if its head has not left.
+    pub(crate) fn declared(&self) -> Option<u64> {
+        match &*self.stage() {
+            Stage::Said(head) => head.declared,
+            Stage::Silent | Stage::Sent(_) => None,
+        }
+    }
+
+    /// Whether there will be no body on the wire.
+    pub(crate) fn is_bodiless(&self) -> bool {
+        self.head_only
+            || match &*self.stage() {
+                Stage::Said(head) => head.is_bodiless(),
+                Stage::Silent => false,
+                Stage::Sent(bodiless) => *bodiless,
+            }
+    }
+
+    /// Answers, unless that was done: with `body`, or with pieces that follow.
+    pub(crate) fn answer(&self, body: Option<Body>) -> PyResult<()> {
+        let is_bodiless = self.is_bodiless();
+        let mut stage = self.stage();
+        match std::mem::replace(&mut *stage, Stage::Sent(is_bodiless)) {
+            Stage::Sent(bodiless) => *stage = Stage::Sent(bodiless),
+            Stage::Silent => {
+                *stage = Stage::Silent;
+                return Err(PyAssertionError::new_err(
+                    "the application sent its body before it called start_response",
+                ));
+            }
+            Stage::Said(head) => {
+                drop(stage);
+                // Too little content where a length was declared: a stream that ends early, not a body that hides it.
+                let is_short = head.declared.is_some_and(|declared| declared > 0);
+                let body = match body {
+                    Some(Body::Empty) if is_short && !is_bodiless => self.exchange.body(),
+                    Some(body) => body,
+                    None => self.exchange.body(),
+                };
+                self.exchange.give(Ok(head.into_response(body)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one piece of the body; headers leave with the first that is not empty.
+    pub(crate) fn send(&self, piece: &Bound<'_, PyBytes>) -> Result<(), super::Fault> {
+        if piece.as_bytes().is_empty() {
+            return Ok(());
+        }
+        self.answer(None)?;
+        if self.is_bodiless() {
+            return Ok(());
+        }
+        let bytes = bytes_of(piece.as_any())?;
+        Ok(self.exchange.push(bytes, |wait| piece.py().detach(wait))?)
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(
+        &self,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+        exc_info: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let exc_info = exc_info.filter(|info| !info.is_none());
+        match (&*self.stage(), exc_info) {
+            (Stage::Sent(_), Some(info)) => {
+                let info = info.cast::<PyTuple>()?;
+                return Err(PyErr::from_value(info.get_item(1)?));
+            }
+            (Stage::Said(_) | Stage::Sent(_), None) => {
+                return Err(PyAssertionError::new_err("start_response was called twice without exc_info"));
+            }
+            (Stage::Silent | Stage::Said(_), _) => {}
+        }
+        let head = Head::parse(status, headers)?;
+        *self.stage() = Stage::Said(head);
+        Ok(())
+    }
+
+    fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let data = data.cast::<PyBytes>().map_err(|_| super::not_bytes(data))?;
+        match self.send(data) {
+            Ok(()) => Ok(()),
+            Err(super::Fault::Raised(error)) => Err(error),
+            Err(super::Fault::Gone) => Err(PyOSError::new_err("the client has left")),
+        }
+    }
+}
+
+#[pymethods]
+impl Start {
+    #[pyo3(signature = (*args, status=None, headers=None, response_headers=None, exc_info=None))]
+    fn __call__<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        status: Option<Bound<'py, PyAny>>,
+        headers: Option<Bound<'py, PyAny>>,
+        response_headers: Option<Bound<'py, PyAny>>,
+        exc_info: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let start = slf.get();
+        let at = |index: usize| args.get_item(index).ok();
+        if args.len() == 1 && status.is_none() && headers.is_none() && response_headers.is_none() {
+            start.write(&args.get_item(0)?)?;
+            return Ok(slf.clone());
+        }
+        let (status, headers) = (at(0).or(status), at(1).or(headers).or(response_headers));
+        let (Some(status), Some(headers)) = (status, headers) else {
+            return Err(PyTypeError::new_err("start_response takes a status, headers and perhaps exc_info"));
+        };
+        if args.len() > 3 {
+            return Err(PyTypeError::new_err("start_response takes no more than three arguments"));
+        }
+        start.start(&status, &headers, at(2).or(exc_info).as_ref())?;
+        Ok(slf.clone())
+    }
+}
