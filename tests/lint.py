@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "build" / "lint"
-FOLDERS = ("tests", "bench")
+FOLDERS = ("tests", "bench", "crates/salver-py/python")
 APPLICATIONS = "tests/python/apps"  # served from their own folder: their modules belong to no package
 PACKAGES = ("ruff==0.17.*", "mypy==2.4.*")
 

@@ -51,7 +51,9 @@ def read_env_file(path: str) -> Iterable[tuple[str, str]]:
             continue
         name, equals, value = text.removeprefix("export ").partition("=")
         if not equals or not name.strip():
-            raise LoadError(f"--env-file {path}, line {number}: no NAME=VALUE; write one, or # before a comment")
+            raise LoadError(
+                f"--env-file {path}, line {number}: no NAME=VALUE; write one, or # before a comment"
+            )
         value = value.strip()
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]
@@ -80,11 +82,8 @@ def kind_of(found: Any) -> Optional[str]:
         return "handler"
     if not callable(found):
         return None
-    call = found if inspect.isroutine(found) else getattr(type(found), "__call__", None)
-    if isinstance(found, type):
-        call = found.__init__
-    if inspect.iscoroutinefunction(inspect.unwrap(found) if inspect.isroutine(found) else found):
-        return "asgi"
+    # What is decorated is judged by what it wraps; an object by its `__call__`.
+    call = inspect.unwrap(found) if inspect.isroutine(found) else getattr(type(found), "__call__", None)
     return "asgi" if inspect.iscoroutinefunction(call) else "wsgi"
 
 
@@ -97,7 +96,9 @@ def import_module(place: str, spec: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and (place == error.name or place.startswith(error.name + ".")):
             where = os.path.relpath(sys.path[0])
-            raise LoadError(f"{spec}: no module {error.name!r} in {where}; see --app-dir and --chdir") from None
+            raise LoadError(
+                f"{spec}: no module {error.name!r} in {where}; see --app-dir and --chdir"
+            ) from None
         raise own_fault(spec, error) from None
     except BaseException as error:
         raise own_fault(spec, error) from None
