@@ -1,6 +1,6 @@
 //! Every option of the command, as groups from the code that obeys them.
 
-use salver::{ServerOptions, finish, guard, handler, http1, tls};
+use salver::{ServerOptions, finish, guard, handler, http1, http2, tls};
 
 use crate::{announce, applications, args, events, https, process, targets};
 
@@ -52,6 +52,10 @@ pub struct Options {
     /// HTTP/1.
     #[command(flatten, next_help_heading = "Times and limits")]
     pub http1: http1::Options,
+
+    /// HTTP/2.
+    #[command(flatten)]
+    pub http2: http2::Options,
 
     /// Limits of the whole server.
     #[command(flatten)]

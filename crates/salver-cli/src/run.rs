@@ -82,7 +82,7 @@ pub(crate) fn run(parsed: Parsed, host: Option<&dyn Host>) -> Result<(), Failure
     needed.iter().try_for_each(Needed::check)?;
 
     let server = Server::new(site).http1(options.http1.clone()).options(options.server.clone());
-    let mut server = server.when_relieved(memory::give_back);
+    let mut server = server.http2(options.http2.clone()).when_relieved(memory::give_back);
     if let Some(tls) = tls {
         server = server.tls(tls);
     }

@@ -99,10 +99,15 @@ impl FileRange {
     /// # Errors
     /// What reading gives, and `UnexpectedEof` when the file is shorter than it was.
     pub fn read_piece(&mut self) -> std::io::Result<Option<Bytes>> {
-        let want = usize::try_from(self.length).unwrap_or(usize::MAX).min(FILE_PIECE);
-        if want == 0 {
+        if self.length == 0 {
             return Ok(None);
         }
+        self.read_at_most(FILE_PIECE).map(Some)
+    }
+
+    /// Reads at most `most` bytes of what is left, which is not nothing, and moves past them.
+    pub(crate) fn read_at_most(&mut self, most: usize) -> std::io::Result<Bytes> {
+        let want = usize::try_from(self.length).unwrap_or(usize::MAX).min(most);
         let mut piece = vec![0; want];
         let got = self.file.read_at(&mut piece, self.offset)?;
         if got == 0 {
@@ -111,7 +116,7 @@ impl FileRange {
         piece.truncate(got);
         self.offset += got as u64;
         self.length -= got as u64;
-        Ok(Some(piece.into()))
+        Ok(piece.into())
     }
 }
 

@@ -87,6 +87,7 @@ pub mod finish;
 pub mod guard;
 pub mod handler;
 pub mod http1;
+pub mod http2;
 mod json;
 pub mod listen;
 pub mod look;

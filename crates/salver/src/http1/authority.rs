@@ -6,13 +6,13 @@ use std::net::Ipv6Addr;
 
 /// A host and port that are well-formed; what the host means is not looked at.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Authority {
+pub(crate) struct Authority {
     /// The port, if one is written: the one of `x:` is none.
-    pub(super) port: Option<u16>,
+    pub(crate) port: Option<u16>,
 }
 
 impl Authority {
-    pub(super) fn parse(authority: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(authority: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(authority).ok()?;
         let rest = match text.strip_prefix('[') {
             Some(literal) => {

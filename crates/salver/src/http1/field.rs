@@ -64,7 +64,7 @@ pub(super) fn framing(headers: &HeaderMap, version: Version) -> Result<Framing, 
 }
 
 /// Digits and nothing else, below 2^63 so that no reader's signed number turns negative.
-pub(super) fn parse_length(digits: &[u8]) -> Option<u64> {
+pub(crate) fn parse_length(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }
@@ -74,6 +74,15 @@ pub(super) fn parse_length(digits: &[u8]) -> Option<u64> {
         length = length.checked_mul(10)?.checked_add(digit)?;
     }
     (length < 1 << 63).then_some(length)
+}
+
+/// The value of a field that may stand there once; `Err` where there are more.
+pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, ()> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(()),
+        (value, None) => Ok(value.map(http::HeaderValue::as_bytes)),
+    }
 }
 
 /// `chunked` once and nothing else. Another coding is one we do not know: 501 (RFC 9112 §6.1).

@@ -8,12 +8,12 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
-mod authority;
+pub(crate) mod authority;
 pub mod body;
 pub(crate) mod conn;
 #[cfg(test)]
 mod corpus;
-mod field;
+pub(crate) mod field;
 pub mod head;
 pub(crate) mod incoming;
 mod line;

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::http1::head::Head;
 use crate::http1::{self, Limits};
+use crate::http2;
 use crate::listen::{Listeners, Queue, SocketFile};
 use crate::request::Local;
 use crate::seconds::Seconds;
@@ -70,6 +71,7 @@ impl Default for Options {
 pub struct Server {
     site: Arc<Site>,
     http1: http1::Options,
+    http2: http2::Options,
     options: Options,
     tls: Option<Tls>,
     relieved: fn(),
@@ -117,6 +119,7 @@ pub(crate) struct Shared {
     pub(crate) site: Arc<Site>,
     pub(crate) options: http1::Options,
     pub(crate) limits: Limits,
+    pub(crate) http2: http2::Options,
     pub(crate) tls: Option<Tls>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) buffers: buffers::Pool,
@@ -130,7 +133,8 @@ impl Server {
     /// A server of `site` with the usual limits.
     pub fn new(site: Site) -> Self {
         let (http1, options) = (http1::Options::default(), Options::default());
-        Self { site: Arc::new(site), http1, options, tls: None, relieved: || {} }
+        let http2 = http2::Options::default();
+        Self { site: Arc::new(site), http1, http2, options, tls: None, relieved: || {} }
     }
 
     /// Calls `relieved` on a loop's thread when most of its many connections have ended, and on those that make listings,
@@ -147,6 +151,13 @@ impl Server {
     #[must_use]
     pub fn http1(mut self, options: http1::Options) -> Self {
         self.http1 = options;
+        self
+    }
+
+    /// The same server with these options for HTTP/2.
+    #[must_use]
+    pub fn http2(mut self, options: http2::Options) -> Self {
+        self.http2 = options;
         self
     }
 
@@ -263,6 +274,7 @@ impl Shared {
             site: Arc::clone(&server.site),
             limits: server.http1.limits(),
             options: server.http1.clone(),
+            http2: server.http2.clone(),
             tls: server.tls.clone(),
             clock: Clock::new(server.relieved),
             buffers: buffers::Pool::default(),
@@ -270,6 +282,11 @@ impl Shared {
             connections: AtomicUsize::new(0),
             empty: Notify::new(),
         })
+    }
+
+    /// Whether HTTP/2 is spoken: not where HTTP/1.0 is asked for.
+    pub(crate) fn speaks_http2(&self) -> bool {
+        self.http2.http2 && self.options.protocol == http1::Protocol::Http11
     }
 
     /// Whether connections are to end.

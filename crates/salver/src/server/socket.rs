@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt as _, AsyncWrite as _, Interest};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
@@ -74,6 +74,20 @@ impl Io {
             Self::Unix(socket) => pin!(socket.read_buf(buffer)).poll(cx),
             Self::Tls(tls) => tls.poll_read(cx, buffer),
             Self::Own(own) => own.poll_read(cx, buffer),
+        }
+    }
+
+    /// The same into a buffer that somebody else keeps; nothing read is the end.
+    pub(crate) fn poll_read_buf(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Self::Unix(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Self::Tls(tls) => tls.poll_read_buf(cx, buffer),
+            Self::Own(own) => own.poll_read_buf(cx, buffer),
         }
     }
 

@@ -79,6 +79,22 @@ impl<T: Transport> Own<T> {
         }
     }
 
+    pub(super) fn poll_read_buf(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let count = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
+        match self.input {
+            Input::Ended => Poll::Ready(Ok(())),
+            Input::Open => Pin::new(&mut self.io).poll_read(cx, buffer),
+        }
+    }
+
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use rustls::server::Acceptor;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
@@ -18,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 use super::Tls;
 use super::session::Session;
 use crate::http1::conn::Connection;
+use crate::http2;
 use crate::request::Peer;
 use crate::rfc::forwarded::Scheme;
 use crate::server::Shared;
@@ -45,7 +47,12 @@ impl Tls {
                 Ok(Greeted::Tls(stream)) => {
                     peer.scheme = Scheme::Https;
                     peer.tls = Some(Arc::new(Session::of(stream.get_ref().1)));
-                    Connection::new(Io::tls(*stream), peer, shared).run().await;
+                    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(super::H2);
+                    let io = Io::tls(*stream);
+                    match is_http2 {
+                        true => http2::run(io, peer, shared, BytesMut::new()).await,
+                        false => Connection::new(io, peer, shared).run().await,
+                    }
                 }
                 Err(error) => tracing::debug!("a TLS handshake failed: {error}"),
             }
@@ -56,7 +63,7 @@ impl Tls {
         let deadline = shared.clock.deadline();
         deadline.arm(self.handshake_timeout().into());
         let mut hurried = false;
-        let mut greeting = pin!(self.greet(socket));
+        let mut greeting = pin!(self.greet(socket, shared.speaks_http2()));
         poll_fn(|cx| {
             deadline.belongs_to(cx);
             if let Poll::Ready(greeted) = greeting.as_mut().poll(cx) {
@@ -74,7 +81,7 @@ impl Tls {
         .await
     }
 
-    async fn greet(&self, socket: TcpStream) -> io::Result<Greeted> {
+    async fn greet(&self, socket: TcpStream, http2: bool) -> io::Result<Greeted> {
         let mut first = [0];
         match socket.peek(&mut first).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -82,7 +89,7 @@ impl Tls {
             _ => {}
         }
         let start = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
-        let config = self.config_for(&start.client_hello());
+        let config = self.config_for(&start.client_hello(), http2);
         Ok(Greeted::Tls(Box::new(start.into_stream(config).await?)))
     }
 }

@@ -131,11 +131,16 @@ impl Tls {
     }
 
     /// What a client that begins so is greeted with.
-    fn config_for(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+    fn config_for(&self, hello: &ClientHello<'_>, http2: bool) -> Arc<ServerConfig> {
         let challenged = hello.alpn().is_some_and(|mut offered| offered.any(|name| name == ACME_TLS));
         let certificate = || self.0.sources.iter().find_map(|source| source.challenge(hello.server_name()?));
         match challenged.then(certificate).flatten() {
-            None => self.0.config.load_full(),
+            None if http2 => self.0.config.load_full(),
+            None => {
+                let mut config = ServerConfig::clone(&self.0.config.load());
+                config.alpn_protocols.retain(|name| name != H2);
+                Arc::new(config)
+            }
             Some(certificate) => Arc::new(challenge(certificate, &self.0.provider)),
         }
     }
@@ -195,7 +200,7 @@ fn verifier(
 
 /// What is offered (RFC 7301), in the order of preference. HTTP/1.0 is for `curl -0`.
 fn alpn() -> Vec<Vec<u8>> {
-    let offered: &[&[u8]] = &[b"http/1.1", b"http/1.0"];
+    let offered: &[&[u8]] = &[H2, b"http/1.1", b"http/1.0"];
     offered.iter().map(|name| name.to_vec()).collect()
 }
 
@@ -229,5 +234,7 @@ impl Certificates for Options {
     }
 }
 
+/// HTTP/2 within TLS (RFC 9113 §3.1).
+const H2: &[u8] = b"h2";
 /// What whoever checks a domain offers (RFC 8737 §6.2).
 const ACME_TLS: &[u8] = b"acme-tls/1";

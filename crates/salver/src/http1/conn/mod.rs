@@ -11,8 +11,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::BytesMut;
+
 use super::Fault;
 use super::head::HeadReader;
+use crate::http2;
 use crate::request::Peer;
 use crate::server::Shared;
 use crate::server::clock::Deadline;
@@ -47,8 +50,10 @@ enum Age {
 }
 
 /// What becomes of a connection after it was served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Next {
+    /// It is one of HTTP/2, and this was received of it (RFC 9113 §3.3).
+    Http2(BytesMut),
     /// It may have another request.
     Keep,
     /// It ends; all that was received has been read.
@@ -70,6 +75,10 @@ impl Connection {
             match Box::pin(self.serve()).await {
                 Next::Keep => {}
                 Next::Close => break,
+                Next::Http2(received) => {
+                    drop(self.deadline);
+                    return Box::pin(http2::run(self.io, self.peer, self.shared, received)).await;
+                }
                 Next::Linger => return Box::pin(self.linger()).await,
             }
         }
@@ -113,7 +122,11 @@ impl Connection {
 
     /// Answers requests as long as there are bytes of one.
     async fn serve(&mut self) -> Next {
+        let may_be_http2 = self.age != Age::Kept && self.shared.speaks_http2();
         let mut wire = Wire::new(self);
+        if may_be_http2 && wire.is_http2().await {
+            return Next::Http2(std::mem::take(&mut wire.input));
+        }
         loop {
             match wire.read_head().await {
                 read::Start::Request(head) => match wire.exchange(head).await {

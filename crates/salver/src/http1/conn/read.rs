@@ -14,6 +14,7 @@ use crate::http1::body::{BodyReader, Step};
 use crate::http1::head::{Head, Malformed};
 use crate::http1::incoming::Incoming;
 use crate::http1::reply::CONTINUE;
+use crate::http2::PREFACE;
 
 /// What a connection begins with.
 pub(super) enum Start {
@@ -56,6 +57,28 @@ pub(super) enum UploadState {
 pub(super) struct Gone;
 
 impl Wire<'_> {
+    /// Whether the client begins with the preface of HTTP/2. What is neither that nor its beginning is left to the reader of
+    /// heads, and so is a beginning that is not gone on with.
+    pub(super) async fn is_http2(&mut self) -> bool {
+        poll_fn(|cx| {
+            loop {
+                let known = self.input.len().min(PREFACE.len());
+                if self.input.get(..known) != PREFACE.get(..known) {
+                    return Poll::Ready(false);
+                }
+                if known == PREFACE.len() {
+                    return Poll::Ready(true);
+                }
+                match self.poll_fill(cx, 4096) {
+                    Poll::Ready(Ok(count)) if count > 0 => {}
+                    Poll::Pending if self.has_input() && !self.deadline.is_over() => return Poll::Pending,
+                    _ => return Poll::Ready(false),
+                }
+            }
+        })
+        .await
+    }
+
     /// Reads the head of the next request.
     pub(super) async fn read_head(&mut self) -> Start {
         let mut reader = HeadReader::default();

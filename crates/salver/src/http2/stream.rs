@@ -1,0 +1,161 @@
+//! One stream: a request and its answer.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::{Method, StatusCode, Version};
+
+use super::Open;
+use super::content::{Content, Faults};
+use super::head::Head;
+use super::send::{Sender, Sent};
+use crate::answer::{self, Answered};
+use crate::body::Body;
+use crate::finish::log::Outcome;
+use crate::http1::head::Malformed;
+use crate::request::{Peer, Request};
+use crate::server::Shared;
+use crate::server::clock::Deadline;
+
+/// The way an answer takes, until its head has been sent.
+#[derive(Clone)]
+pub(super) struct Responder(Arc<Mutex<Option<SendResponse<Bytes>>>>);
+
+/// The client has given the stream up.
+pub(super) struct Gone;
+
+/// Answers one request.
+pub(super) async fn run(
+    request: http::Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    open: Open,
+    peer: Peer,
+    shared: Arc<Shared>,
+) {
+    let (parts, receive) = request.into_parts();
+    let responder = Responder(Arc::new(Mutex::new(Some(respond))));
+    let deadline = shared.clock.deadline();
+    let head_only = parts.method == Method::HEAD;
+    let answered = match Head::parse(parts, &shared.limits) {
+        Err(malformed) => refuse(&shared, &peer, malformed, receive),
+        Ok(head) => {
+            let faults = Faults::default();
+            let line = head.line.clone();
+            let request = Request {
+                body: content(&head, receive, &responder, &deadline, &faults, &shared).unwrap_or_default(),
+                method: head.method,
+                target: head.target,
+                version: Version::HTTP_2,
+                headers: head.headers,
+                peer,
+            };
+            let settled = async { faults.found() };
+            let answer = pin!(answer::answer(&shared.site, request, line, settled));
+            match drive(answer, &responder, &deadline).await {
+                Ok(answered) => answered,
+                Err(Gone) => return open.given_up(),
+            }
+        }
+    };
+    let Answered { response, seen, permit } = answered;
+    let status = response.status();
+    let sender = Sender { responder, deadline, shared: &shared };
+    let Sent { bytes, complete } = sender.respond(response, head_only).await;
+    drop(permit);
+    if complete {
+        open.answered()
+    } else {
+        open.given_up()
+    }
+    shared.site.log.done(seen, Outcome { status, bytes_sent: bytes, complete });
+}
+
+/// The answer to a head that is none; its content is not looked at.
+fn refuse(shared: &Shared, peer: &Peer, malformed: Malformed, receive: RecvStream) -> Answered {
+    drop(receive);
+    answer::refuse(&shared.site, peer, malformed)
+}
+
+/// The way a request's content takes to its handler; `None` where there is none.
+fn content(
+    head: &Head,
+    receive: RecvStream,
+    responder: &Responder,
+    deadline: &Arc<Deadline>,
+    faults: &Faults,
+    shared: &Shared,
+) -> Option<Body> {
+    if receive.is_end_stream() {
+        return None;
+    }
+    Some(Body::Stream(Box::pin(Content {
+        receive,
+        left: head.length,
+        allowed: shared.site.guard.limit_body(),
+        lent: 0,
+        held_back: head.expect_continue.then(|| responder.clone()),
+        deadline: Arc::clone(deadline),
+        timeout: shared.options.body_timeout.into(),
+        fault: faults.clone(),
+    })))
+}
+
+/// Runs `answer` to its end, unless the client leaves first.
+async fn drive<F: Future>(
+    mut answer: std::pin::Pin<&mut F>,
+    responder: &Responder,
+    deadline: &Deadline,
+) -> Result<F::Output, Gone> {
+    poll_fn(|cx| {
+        deadline.belongs_to(cx);
+        if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
+            return Poll::Ready(Ok(answered));
+        }
+        if deadline.is_armed() && deadline.is_over() {
+            // Whoever reads the content is another task, which does not hear of time.
+            responder.reset(Reason::CANCEL);
+        }
+        responder.poll_reset(cx).map(|()| Err(Gone))
+    })
+    .await
+}
+
+impl Responder {
+    /// Tells the client to send what it holds back, unless the answer has begun.
+    pub(super) fn send_continue(&self) {
+        if let Some(respond) = &mut *self.lock() {
+            let mut interim = http::Response::new(());
+            *interim.status_mut() = StatusCode::CONTINUE;
+            // Refused only where the stream is gone, which others tell.
+            let _ = respond.send_informational(interim);
+        }
+    }
+
+    /// Sends the head of the answer; the content goes where this returns, unless there is none.
+    pub(super) fn start(&self, head: http::Response<()>, ends: bool) -> Option<SendStream<Bytes>> {
+        self.lock().take()?.send_response(head, ends).ok()
+    }
+
+    fn reset(&self, reason: Reason) {
+        if let Some(respond) = &mut *self.lock() {
+            respond.send_reset(reason);
+        }
+    }
+
+    /// Ready when the client has left.
+    fn poll_reset(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut *self.lock() {
+            Some(respond) => respond.poll_reset(cx).map(drop),
+            None => Poll::Ready(()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<SendResponse<Bytes>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
