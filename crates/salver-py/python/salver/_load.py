@@ -1,7 +1,7 @@
 """Finding an application by its name: `pkg.mod:attr`, `path/to/app.py:attr`, `pkg.mod`, `mod:make()`.
 
-Every fault is a `LoadError` whose text is one line with the mend. What the application's own code raised while it was
-imported has then been printed, with its traceback and without the frames that are ours.
+Every fault is a `LoadError` whose text is one line with the mend. What the application's own code raised while
+it was imported has then been printed, with its traceback and without the frames that are ours.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class LoadError(Exception):
 
 def surround(app_dir: str, env_file: Optional[str], variables: Iterable[tuple[str, str]]) -> None:
     """Prepare what applications find: their folder first on the path, and their variables."""
-    folder = os.path.abspath(app_dir)
+    folder = str(Path(app_dir).absolute())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     if env_file is not None:
@@ -39,7 +39,7 @@ def surround(app_dir: str, env_file: Optional[str], variables: Iterable[tuple[st
 
 
 def read_env_file(path: str) -> Iterable[tuple[str, str]]:
-    """The NAME=VALUE lines of a file; `export `, comments and one pair of quotes around a value are understood."""
+    """The NAME=VALUE lines of a file, as a shell or Docker reads them: with `export `, comments and quotes."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -61,7 +61,7 @@ def read_env_file(path: str) -> Iterable[tuple[str, str]]:
 
 
 def load(spec: str, said: Optional[str]) -> tuple[str, Any]:
-    """The kind ("wsgi", "asgi" or "handler") and the object that `spec` names; `said` is the kind, if it was said aloud."""
+    """The kind (wsgi, asgi or handler) and the object that `spec` names; `said` is the kind, if it was said."""
     place, _, attribute = spec.partition(":")
     module = import_module(place, spec)
     found = find(module, attribute, spec)
@@ -83,7 +83,7 @@ def kind_of(found: Any) -> Optional[str]:
     if not callable(found):
         return None
     # What is decorated is judged by what it wraps; an object by its `__call__`.
-    call = inspect.unwrap(found) if inspect.isroutine(found) else getattr(type(found), "__call__", None)
+    call = inspect.unwrap(found) if inspect.isroutine(found) else type(found).__call__
     return "asgi" if inspect.iscoroutinefunction(call) else "wsgi"
 
 
