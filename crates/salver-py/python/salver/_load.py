@@ -39,7 +39,7 @@ def surround(app_dir: str, env_file: Optional[str], variables: Iterable[tuple[st
 
 
 def read_env_file(path: str) -> Iterable[tuple[str, str]]:
-    """The NAME=VALUE lines of a file, as a shell or Docker reads them: with `export `, comments and quotes."""
+    """The NAME=VALUE lines of a file, with `export `, comments and quotes as a shell has them."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -61,7 +61,7 @@ def read_env_file(path: str) -> Iterable[tuple[str, str]]:
 
 
 def load(spec: str, said: Optional[str]) -> tuple[str, Any]:
-    """The kind (wsgi, asgi or handler) and the object that `spec` names; `said` is the kind, if it was said."""
+    """The kind (wsgi, asgi, handler) and the object that `spec` names; `said` is the kind, if it was said."""
     place, _, attribute = spec.partition(":")
     module = import_module(place, spec)
     found = find(module, attribute, spec)

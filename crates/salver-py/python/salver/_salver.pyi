@@ -9,7 +9,7 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 class FileWrapper:
-    """`wsgi.file_wrapper` (PEP 3333): a file as the body of a response, sent by the server where it can be."""
+    """`wsgi.file_wrapper` (PEP 3333): a file as the body of a response, sent by the server if it can be."""
 
     filelike: _Readable
     blksize: int
