@@ -1,7 +1,7 @@
 """Finding an application by its name: `pkg.mod:attr`, `path/to/app.py:attr`, `pkg.mod`, `mod:make()`.
 
-Every fault is a `LoadError` whose text is one line with the mend. What the application's own code raised while
-it was imported has then been printed, with its traceback and without the frames that are ours.
+Every fault is a `LoadError` whose text is one line with the mend. What the application's own code raised
+while it was imported has then been printed, with its traceback and without the frames that are ours.
 """
 
 from __future__ import annotations
