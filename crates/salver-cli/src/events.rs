@@ -5,14 +5,18 @@
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use salver::StartError;
 use salver::finish::log::Sink;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::output;
 
 /// What is logged beside requests.
 #[derive(Clone, Debug, clap::Args)]
@@ -43,15 +47,31 @@ pub enum LogLevel {
 /// # Errors
 /// Standard error cannot be used.
 pub(crate) fn start(options: &Options) -> Result<(), StartError> {
-    let log = EventLog { most: options.log_level.into(), sink: Sink::stderr()? };
-    // Refused only where the program around us has a log of its own, which it then prefers.
-    let _ = tracing::subscriber::set_global_default(log);
+    begin(options, Output::Sink(Sink::stderr()?));
     Ok(())
 }
 
 /// How far this machine's zone is ahead of UTC at a moment (seconds since 1970).
 pub(crate) fn seconds_ahead_of_utc(moment: i64) -> i32 {
     Timestamp::from_second(moment).map_or(0, |moment| TimeZone::system().to_offset(moment).seconds())
+}
+
+/// The same without a thread that writes: for a process that must have only one. What standard error cannot take at once is lost
+/// and counted: a reader that stalls must not hold up the process.
+pub(crate) fn start_directly(options: &Options) {
+    begin(options, Output::Direct(AtomicUsize::new(0)));
+}
+
+/// Logs what is as grave as `options` say from now on.
+pub(crate) fn set_level(options: &Options) {
+    MOST.store(options.log_level as u8, Ordering::Relaxed);
+    tracing::callsite::rebuild_interest_cache();
+}
+
+fn begin(options: &Options, output: Output) {
+    MOST.store(options.log_level as u8, Ordering::Relaxed);
+    // Refused only where the program around us has a log of its own, which it then prefers.
+    let _ = tracing::subscriber::set_global_default(EventLog { output });
 }
 
 /// Writes out what was logged; the last thing a process does.
@@ -61,30 +81,61 @@ pub(crate) fn flush() {
     }
 }
 
-impl From<LogLevel> for Level {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Error => Self::ERROR,
-            LogLevel::Warning => Self::WARN,
-            LogLevel::Info => Self::INFO,
-            LogLevel::Debug => Self::DEBUG,
-        }
+/// The least grave level that is logged.
+fn most() -> Level {
+    match MOST.load(Ordering::Relaxed) {
+        level if level == LogLevel::Error as u8 => Level::ERROR,
+        level if level == LogLevel::Warning as u8 => Level::WARN,
+        level if level == LogLevel::Debug as u8 => Level::DEBUG,
+        _ => Level::INFO,
     }
 }
 
+/// The [`LogLevel`] of the process.
+static MOST: AtomicU8 = AtomicU8::new(LogLevel::Info as u8);
+
 struct EventLog {
-    most: Level,
-    sink: Arc<Sink>,
+    output: Output,
+}
+
+/// Where events go.
+enum Output {
+    /// Through the sink that access lines may take too.
+    Sink(Arc<Sink>),
+    /// To standard error itself; how many were lost.
+    Direct(AtomicUsize),
+}
+
+impl Output {
+    fn append(&self, line: &str) {
+        match self {
+            Self::Sink(sink) => sink.append(line.as_bytes()),
+            Self::Direct(lost) => {
+                let stderr = std::io::stderr();
+                let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
+                let ready = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+                if ready != Ok(1) {
+                    lost.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                let missing = match lost.swap(0, Ordering::Relaxed) {
+                    0 => String::new(),
+                    count => format!("{count} events were lost while standard error could not be written\n"),
+                };
+                output::event(&format!("{missing}{}", line.trim_end()));
+            }
+        }
+    }
 }
 
 /// Spans are not logged: salver opens none.
 impl Subscriber for EventLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= self.most
+        metadata.is_event() && *metadata.level() <= most()
     }
 
     fn max_level_hint(&self) -> Option<tracing::level_filters::LevelFilter> {
-        Some(self.most.into())
+        Some(tracing::level_filters::LevelFilter::DEBUG) // it may change
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -92,7 +143,7 @@ impl Subscriber for EventLog {
         let mut text = Text::default();
         event.record(&mut text);
         let line = line(&now.strftime("%Y-%m-%d %H:%M:%S %z").to_string(), *event.metadata().level(), &text);
-        self.sink.append(line.as_bytes());
+        self.output.append(&line);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

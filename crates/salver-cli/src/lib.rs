@@ -1,12 +1,12 @@
 //! The command: options, configuration, what is served, and the process around it.
 
-use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use applications::Host;
 
 mod access;
+mod alone;
 pub mod announce;
 pub mod applications;
 pub mod args;
@@ -16,11 +16,14 @@ mod memory;
 pub mod options;
 mod output;
 mod planned;
+mod prepared;
 mod privileges;
 pub mod process;
 mod run;
 mod signals;
+pub mod supervisor;
 pub mod targets;
+pub mod worker;
 
 /// Runs the command with `args` (the program's name first) and returns its exit code: 0 when all went well, 1 for what
 /// cannot start, 2 for wrong use. Applications of Python are hosted by the interpreter that this process then becomes.
@@ -28,19 +31,13 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     run(args, None).into()
 }
 
-/// The same where `host` calls the applications of Python in this very process; the exit code as a number.
+/// The same where `host` calls the applications of Python in this very process, and says how it is started once more; the exit
+/// code as a number.
 pub fn run(args: impl Iterator<Item = OsString>, host: Option<&dyn Host>) -> u8 {
-    let parsed = match args::parse(args, env::vars_os()) {
-        Ok(parsed) => parsed,
-        Err(refusal) => return output::refusal(refusal),
-    };
-    if parsed.options.args.print_config {
-        return output::config(args::as_toml(&parsed));
-    }
-    let ran = run::run(parsed, host);
+    let ran = run::run(args.collect(), host);
     events::flush();
     match ran {
         Ok(()) => output::SUCCESS,
-        Err(failure) => output::failure(&failure),
+        Err(failure) => output::failure(failure),
     }
 }

@@ -2,7 +2,7 @@
 
 use salver::{ServerOptions, finish, guard, handler, http1, http2, tls};
 
-use crate::{announce, applications, args, events, https, process, targets};
+use crate::{announce, applications, args, events, https, process, supervisor, targets};
 
 /// Serves a folder over HTTP: type it where you would type `python3 -m http.server`
 #[derive(Clone, Debug, clap::Parser)]
@@ -73,6 +73,10 @@ pub struct Options {
     #[command(flatten)]
     pub events: events::Options,
 
+    /// Worker processes.
+    #[command(flatten, next_help_heading = "Worker processes")]
+    pub workers: supervisor::Options,
+
     /// The process.
     #[command(flatten, next_help_heading = "Process")]
     pub process: process::Options,
@@ -84,5 +88,7 @@ pub struct Options {
 
 const SOURCES: &str = "Each option is also a key of the config file (keep_alive = 5) and an environment variable \
     (SALVER_KEEP_ALIVE=5). The command line wins over the environment, and that over the file.\n\n\
-    Signals: TERM stops when running requests have ended, INT (Ctrl-C) and QUIT stop at once, USR1 reopens the access log.\n\n\
+    Signals: TERM stops when running requests have ended, INT (Ctrl-C) and QUIT stop at once, HUP reloads the \
+    configuration with no request lost, USR1 reopens the access log. With workers: TTIN and TTOU start and stop one more, USR2 \
+    starts the new program on the same sockets.\n\n\
     Examples:\n  salver ~/site 9000\n  salver shop.wsgi:application --mount /static=./static\n  salver -b 127.0.0.1 --mount /docs=./manual --mount /api=cgi:./scripts";

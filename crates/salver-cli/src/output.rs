@@ -50,6 +50,11 @@ pub(crate) fn warning(message: &str) {
     to_stderr(format_args!("salver: warning: {message}"));
 }
 
+/// Says in one line of an event log why something is not as it should be.
+pub(crate) fn event(line: &str) {
+    to_stderr(line);
+}
+
 /// Says that Ctrl-C was heard.
 pub(crate) fn interrupted() {
     to_stdout("\nKeyboard interrupt received, exiting.");
@@ -61,18 +66,12 @@ pub(crate) fn config_is_good() {
 }
 
 /// Prints the effective configuration.
-pub(crate) fn config(toml: Result<String, StartError>) -> Code {
-    match toml {
-        Ok(toml) => {
-            to_stdout(toml.trim_end());
-            SUCCESS
-        }
-        Err(error) => start_error(&error),
-    }
+pub(crate) fn config(toml: &str) {
+    to_stdout(toml.trim_end());
 }
 
 /// Says why the arguments are no good, or gives the help that was asked for.
-pub(crate) fn refusal(refusal: Refusal) -> Code {
+fn refusal(refusal: Refusal) -> Code {
     match refusal {
         Refusal::Shown(text) => {
             to_stdout(text.trim_end());
@@ -84,10 +83,12 @@ pub(crate) fn refusal(refusal: Refusal) -> Code {
 }
 
 /// Says why nothing is served.
-pub(crate) fn failure(failure: &Failure) -> Code {
+pub(crate) fn failure(failure: Failure) -> Code {
     match failure {
-        Failure::Start(error) => start_error(error),
-        Failure::Usage(message) => wrong_use(message),
+        Failure::Start(error) => start_error(&error),
+        Failure::Usage(message) => wrong_use(&message),
+        Failure::Refusal(told) => refusal(told),
+        Failure::Told(code) => code,
     }
 }
 

@@ -3,33 +3,24 @@
 /// An option to come.
 pub(crate) struct Planned {
     pub(crate) long: &'static str,
-    short: Option<char>,
     /// What has to be there first.
     what: &'static str,
 }
 
 /// The options to come. One that is built leaves this table.
-pub(crate) const OPTIONS: &[Planned] = &[
-    planned("max-requests", None, WORKERS),
-    planned("max-requests-jitter", None, WORKERS),
-    planned("preload", None, WORKERS),
-    planned("workers", Some('w'), WORKERS),
-];
+pub(crate) const OPTIONS: &[Planned] = &[planned("preload", WORKERS)];
 
 /// What to say of `option`, spelled as typed (`--reload`, `-w`), as a key (`max_requests`) or as a variable.
 pub(crate) fn refusal(option: &str) -> Option<String> {
     let name = option.strip_prefix("SALVER_").map_or_else(|| option.to_owned(), str::to_lowercase);
     let name = name.trim_start_matches('-');
     let name = name.split_once('=').map_or(name, |(name, _)| name).replace('_', "-");
-    let short = || name.chars().next().filter(|_| name.len() == 1);
-    let planned = OPTIONS
-        .iter()
-        .find(|planned| planned.long == name || (planned.short.is_some() && planned.short == short()))?;
+    let planned = OPTIONS.iter().find(|planned| planned.long == name)?;
     Some(format!("{option}: not in this version yet; it comes with {}", planned.what))
 }
 
-const fn planned(long: &'static str, short: Option<char>, what: &'static str) -> Planned {
-    Planned { long, short, what }
+const fn planned(long: &'static str, what: &'static str) -> Planned {
+    Planned { long, what }
 }
 
 const WORKERS: &str = "worker processes";
@@ -43,9 +34,8 @@ mod tests {
         for (option, known) in [
             ("--preload", true),
             ("--preload=x", true),
-            ("-w", true),
-            ("max_requests", true),
-            ("SALVER_MAX_REQUESTS", true),
+            ("preload", true),
+            ("SALVER_PRELOAD", true),
             ("SALVER_HIDDEN", false),
             ("--hidden", false),
             ("-x", false),

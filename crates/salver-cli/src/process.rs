@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use rustix::fs::Mode;
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit, test_kill_process, umask};
+use rustix::process::{Pid, Resource, Rlimit, getppid, getrlimit, setrlimit, test_kill_process, umask};
 use salver::StartError;
 use salver::listen::Address;
+
+use crate::{memory, privileges};
 
 /// The process.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,7 +40,11 @@ pub struct Umask(Mode);
 
 /// A PID file of ours; it is removed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct PidFile(PathBuf);
+pub(crate) struct PidFile {
+    path: PathBuf,
+    /// What it is to be called when the process that has this name now has ended.
+    later: Option<PathBuf>,
+}
 
 impl Umask {
     /// Makes it the process's.
@@ -59,6 +65,45 @@ impl FromStr for Umask {
     }
 }
 
+/// Makes the process what `options` want it to be before anything is opened.
+///
+/// # Errors
+/// `--chdir` names no folder.
+pub(crate) fn enter(options: &crate::options::Options) -> Result<(), StartError> {
+    if let Some(folder) = &options.applications.chdir {
+        std::env::set_current_dir(folder).map_err(|error| {
+            StartError::new(format!("--chdir {}: {error}; name a folder that is there", folder.display()))
+        })?;
+    }
+    settle(options);
+    Ok(())
+}
+
+/// The same for a process that was started in its folder.
+pub(crate) fn settle(options: &crate::options::Options) {
+    if let Some(umask) = options.process.umask {
+        umask.apply();
+    }
+    memory::start();
+    raise_open_files();
+    privileges::keep_descriptors();
+}
+
+impl Options {
+    /// Tells what of `next` only a new process can have.
+    pub(crate) fn warn_of_changes(&self, next: &Self) {
+        let changed = [
+            ("pid", self.pid != next.pid),
+            ("user", self.user != next.user),
+            ("group", self.group != next.group),
+            ("umask", self.umask != next.umask),
+        ];
+        for (name, _) in changed.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!("--{name} has changed; it takes effect when the server is started anew");
+        }
+    }
+}
+
 impl PidFile {
     /// Writes our number to `path`.
     ///
@@ -75,28 +120,52 @@ impl PidFile {
         fs::write(path, format!("{}\n", std::process::id())).map_err(|error| {
             StartError::new(format!("--pid {shown}: {error}; name a file in a folder you may write to"))
         })?;
-        Ok(Self(path.to_owned()))
+        Ok(Self { path: path.to_owned(), later: None })
+    }
+
+    /// The same; where `path` is that of the process we take over from, ours is `path.2` until it has ended.
+    ///
+    /// # Errors
+    /// As [`PidFile::create`].
+    pub(crate) fn create_after(path: &Path, takes_over: bool) -> Result<Self, StartError> {
+        if !takes_over || read(path) != getppid() {
+            return Self::create(path);
+        }
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".2");
+        let mut file = Self::create(Path::new(&beside))?;
+        file.later = Some(path.to_owned());
+        Ok(file)
+    }
+
+    /// Takes the name of the process that has ended.
+    pub(crate) fn promote(&mut self) {
+        let Some(later) = self.later.take() else { return };
+        match fs::rename(&self.path, &later) {
+            Ok(()) => self.path = later,
+            Err(error) => tracing::warn!("--pid {}: {error}", later.display()),
+        }
     }
 }
 
 impl Drop for PidFile {
     fn drop(&mut self) {
         // Somebody else's number may stand there by now. After -u we may not be allowed to, as in gunicorn.
-        let removed = match fs::read_to_string(&self.0) {
+        let removed = match fs::read_to_string(&self.path) {
             Ok(text) if number(&text) != Some(rustix::process::getpid()) => return,
-            Ok(_) => fs::remove_file(&self.0),
+            Ok(_) => fs::remove_file(&self.path),
             Err(error) => Err(error),
         };
         if let Err(error) = removed
             && error.kind() != ErrorKind::NotFound
         {
-            tracing::warn!("--pid {}: {error}; remove it", self.0.display());
+            tracing::warn!("--pid {}: {error}; remove it", self.path.display());
         }
     }
 }
 
 /// Raises the soft limit of open files to the hard one: each connection is one.
-pub(crate) fn raise_open_files() {
+fn raise_open_files() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum {
         // Refused only by a sandbox; the server then lives with what it has.

@@ -1,20 +1,18 @@
-//! From options to a server that runs, and its end. All that can fail fails before anything is bound.
+//! Which part this process plays: a server alone, a supervisor of workers, or one of the workers. All that can fail fails before
+//! anything is bound.
 
-use std::sync::Arc;
+use std::env;
+use std::ffi::OsString;
+use std::path::Path;
 
-use salver::finish::log::AccessLog;
-use salver::listen::Listeners;
-use salver::turns::Turns;
-use salver::{Origin, Server, Site, StartError};
+use salver::StartError;
 
-use crate::access::Needed;
-use crate::applications::{self, Host};
-use crate::args::Parsed;
-use crate::options::Options;
-use crate::privileges::{self, Privileges};
-use crate::process::{self, PidFile};
-use crate::signals::Caught;
-use crate::{announce, events, https, memory, output, targets};
+use crate::applications::Host;
+use crate::args::{self, Parsed, Refusal};
+use crate::prepared::Prepared;
+use crate::supervisor::program::Program;
+use crate::supervisor::{self, Predecessor, inherit};
+use crate::{alone, applications, events, output, process, worker};
 
 /// Why nothing is served.
 #[derive(Debug)]
@@ -23,6 +21,10 @@ pub(crate) enum Failure {
     Start(StartError),
     /// What was asked for does not exist: exit code 2.
     Usage(String),
+    /// There are no options.
+    Refusal(Refusal),
+    /// A worker has said why; the exit code.
+    Told(u8),
 }
 
 impl From<StartError> for Failure {
@@ -31,80 +33,90 @@ impl From<StartError> for Failure {
     }
 }
 
-/// Serves until a signal says to stop.
-pub(crate) fn run(parsed: Parsed, host: Option<&dyn Host>) -> Result<(), Failure> {
-    let Parsed { options, warnings, .. } = parsed;
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
+    }
+}
+
+/// Serves until a signal says to stop, in whatever part.
+pub(crate) fn run(argv: Vec<OsString>, host: Option<&dyn Host>) -> Result<(), Failure> {
+    if let Some(channel) = inherit::worker()? {
+        return worker::run(channel, host);
+    }
+    let predecessor = inherit::upgrade()?.map(Predecessor::open).transpose()?;
+    let home = env::current_dir();
+    let parse = || in_folder(home.as_deref().ok(), || args::parse(argv.iter().cloned(), env::vars_os()));
+    let parsed = parse()?;
+    let options = &parsed.options;
+    if options.args.print_config {
+        output::config(&args::as_toml(&parsed)?);
+        return Ok(());
+    }
     let has_application = options.targets.have_application();
     if has_application && host.is_none() {
-        match applications::become_python(options.applications.python.as_deref(), std::env::args_os())? {}
+        match applications::become_python(options.applications.python.as_deref(), env::args_os())? {}
     }
-    if let Some(folder) = &options.applications.chdir {
-        std::env::set_current_dir(folder).map_err(|error| {
-            StartError::new(format!("--chdir {}: {error}; name a folder that is there", folder.display()))
-        })?;
+    process::enter(options)?;
+    let workers = options.workers.count(has_application)?;
+    match workers {
+        Some(_) => events::start_directly(&options.events),
+        None => events::start(&options.events)?,
     }
-    if let Some(umask) = options.process.umask {
-        umask.apply();
-    }
-    memory::start();
-    process::raise_open_files();
-    privileges::keep_descriptors();
-    events::start(&options.events)?;
-    for warning in warnings {
+    for warning in &parsed.warnings {
         tracing::warn!("{warning}");
     }
-    let log = Arc::new(AccessLog::open(&options.log)?.zone(events::seconds_ahead_of_utc));
-    let site = Site::new().guard(options.guard.clone()).headers(&options.headers)?.log(log.clone());
-    let site = site.look(&options.files.listing.look)?;
-    let turns = Turns::new(&options.turns);
-    turns.set_timeout(options.gateway.timeout.into());
-    let site = targets::mount(site, &options, |application| match host {
-        Some(host) => host.open(application, &turns, &options),
-        None => Err(StartError::new("no interpreter; this is a fault of salver")),
-    })?;
-    let tls = https::open(&options)?;
-    let privileges = Privileges::open(&options.process)?;
+    let hosted = host;
+    // A supervisor runs no application: its workers load them, and say what is wrong.
+    let host = host.filter(|_| workers.is_none() || options.args.check_config);
+    let prepared = Prepared::open(options, host)?;
     if options.args.check_config {
         output::config_is_good();
         return Ok(());
     }
-    let _pid = options.process.pid.as_deref().map(PidFile::create).transpose()?;
-    let signals = Caught::new()?;
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    // Applications take turns with one loop; the interpreter's lock would hold up more of them.
-    let loops = if has_application { 1 } else { cores() };
-    let mut listeners = Listeners::open(&options.targets.addresses(), loops)?;
-    if let Some(port) = options.https.redirect_http {
-        listeners.open_clear(port)?;
+    match workers {
+        Some(_) => {
+            let program = program(hosted, &argv);
+            let argv = argv.clone();
+            supervisor::run(program, argv, (prepared, parsed), &parse, predecessor)
+        }
+        None => alone::run(prepared, parsed.options, &parse),
     }
-    let needed = if privileges.are_kept() { Vec::new() } else { options.targets.needed() };
-    privileges.drop(&log)?;
-    needed.iter().try_for_each(Needed::check)?;
-
-    let server = Server::new(site).http1(options.http1.clone()).options(options.server.clone());
-    let mut server = server.http2(options.http2.clone()).when_relieved(memory::give_back);
-    if let Some(tls) = tls {
-        server = server.tls(tls);
-    }
-    let Some(host) = host.filter(|_| has_application) else {
-        let running = server.start(listeners)?;
-        announce(running.origins(), &options);
-        signals.obey(running.stop(), log)?;
-        running.wait();
-        return Ok(());
-    };
-    let driven = server.drive(listeners)?;
-    announce(driven.origins(), &options);
-    signals.obey(driven.stop(), log)?;
-    Ok(host.run(driven, &turns)?)
 }
 
-/// Says where is served.
-fn announce(origins: &[Origin], options: &Options) {
-    output::serving(origins);
-    if options.announce.open
-        && let Err(message) = announce::browse(origins)
-    {
-        output::warning(&message);
+/// Reads options where the program was started: paths of a configuration are meant from there, also after `--chdir`.
+fn in_folder(
+    home: Option<&Path>,
+    parse: impl FnOnce() -> Result<Parsed, Refusal>,
+) -> Result<Parsed, Refusal> {
+    let (Some(home), Ok(now)) = (home, env::current_dir()) else { return parse() };
+    if home == now {
+        return parse();
+    }
+    let go = |folder: &Path| {
+        let shown = folder.display();
+        env::set_current_dir(folder)
+            .map_err(|error| Refusal::Config(StartError::new(format!("{shown}: {error}; make it again"))))
+    };
+    go(home)?;
+    let parsed = parse();
+    go(&now)?;
+    parsed
+}
+
+/// How this process is started once more.
+fn program(host: Option<&dyn Host>, argv: &[OsString]) -> Program {
+    host.map_or_else(|| Program::itself(argv.first()), |host| Program::words(host.words()))
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Start(error) | Self::Refusal(Refusal::Config(error)) => error.fmt(f),
+            Self::Usage(message) | Self::Refusal(Refusal::Usage(message) | Refusal::Shown(message)) => {
+                f.write_str(message)
+            }
+            Self::Told(code) => write!(f, "a worker ended with {code}"),
+        }
     }
 }

@@ -1,65 +1,100 @@
-//! Signals, with gunicorn's meanings.
-//!
-//! The handlers are in place before anything is bound; a thread acts on what arrives once the server runs.
+//! Signals, with gunicorn's meanings: caught before anything is bound, and given out one by one to whoever acts on them.
 
 use std::fs;
 use std::io;
-use std::sync::Arc;
-use std::thread;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 
-use salver::finish::log::AccessLog;
-use salver::{StartError, Stop};
-use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::Signals;
-use signal_hook::low_level::signal_name;
-
-use crate::output;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use salver::StartError;
+use signal_hook::consts::signal::{
+    SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
+};
+use signal_hook::iterator::backend::{Handle as Registered, SignalDelivery};
+use signal_hook::iterator::exfiltrator::SignalOnly;
 
 /// Signals that are caught from now on.
 #[derive(Debug)]
-pub(crate) struct Caught(Signals);
+pub(crate) struct Caught {
+    delivery: SignalDelivery<UnixStream, SignalOnly>,
+    /// Those that have come and were not given out yet.
+    ready: Vec<i32>,
+}
+
+/// Ends [`Caught`] from another thread.
+pub(crate) struct Handle(Registered);
 
 impl Caught {
     /// Catches the signals: from now on none of them ends the process by itself. What whoever started us ignores stays
     /// ignored (`nohup`, `salver &` in a script), as in Python.
     pub(crate) fn new() -> Result<Self, StartError> {
-        let ignored = fs::read_to_string("/proc/self/status").map_or(0, |status| ignored(&status));
-        let caught = ALL
-            .into_iter()
-            .filter(|signal| !MAY_STAY_IGNORED.contains(signal) || ignored & bit(*signal) == 0);
-        Signals::new(caught).map(Self).map_err(|error| cannot("catch signals", &error))
+        Self::of(&ALL)
     }
 
-    /// Obeys them, on a thread of their own.
-    pub(crate) fn obey(self, stop: Stop, log: Arc<AccessLog>) -> Result<(), StartError> {
-        let Self(mut signals) = self;
-        let obey = move || {
-            let mut stopping = false;
-            for signal in signals.forever() {
-                match signal {
-                    SIGTERM if !stopping => {
-                        stopping = true;
-                        stop.graceful();
-                    }
-                    SIGINT => {
-                        output::interrupted();
-                        stop.now();
-                    }
-                    SIGTERM | SIGQUIT => stop.now(),
-                    SIGUSR1 => log.reopen(),
-                    other => {
-                        let name = signal_name(other).unwrap_or("this signal");
-                        tracing::warn!("{name} does nothing yet; it comes with worker processes");
-                    }
-                }
-            }
-        };
-        thread::Builder::new()
-            .name("signals".into())
-            .spawn(obey)
-            .map(drop)
-            .map_err(|error| cannot("start a thread for signals", &error))
+    /// The same, and the end of child processes.
+    pub(crate) fn with_children() -> Result<Self, StartError> {
+        let mut signals = ALL.to_vec();
+        signals.push(SIGCHLD);
+        Self::of(&signals)
     }
+
+    fn of(signals: &[i32]) -> Result<Self, StartError> {
+        let ignored = fs::read_to_string("/proc/self/status").map_or(0, |status| ignored(&status));
+        let caught = signals
+            .iter()
+            .filter(|signal| !MAY_STAY_IGNORED.contains(signal) || ignored & bit(**signal) == 0);
+        let pipe = UnixStream::pair();
+        let delivery =
+            pipe.and_then(|(read, write)| SignalDelivery::with_pipe(read, write, SignalOnly, caught));
+        let delivery = delivery.map_err(|error| cannot("catch signals", &error))?;
+        Ok(Self { delivery, ready: Vec::new() })
+    }
+
+    /// The next signal, once one has come; `None` when [`Handle::close`] was called.
+    pub(crate) fn next(&mut self) -> Option<i32> {
+        loop {
+            if let Some(signal) = self.come() {
+                return Some(signal);
+            }
+            if self.delivery.handle().is_closed() {
+                return None;
+            }
+            wait_readable(self.as_fd());
+        }
+    }
+
+    /// A signal that has come.
+    pub(crate) fn come(&mut self) -> Option<i32> {
+        if self.ready.is_empty() {
+            self.ready = self.delivery.pending().collect();
+        }
+        self.ready.pop()
+    }
+
+    /// A way to end this.
+    pub(crate) fn handle(&self) -> Handle {
+        Handle(self.delivery.handle())
+    }
+}
+
+impl AsFd for Caught {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.delivery.get_read().as_fd()
+    }
+}
+
+impl Handle {
+    /// Nothing is given out any more.
+    pub(crate) fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// Waits until there is something to read; an error is as good as that, for whoever reads then.
+fn wait_readable(descriptor: BorrowedFd<'_>) {
+    let mut fds = [PollFd::new(&descriptor, PollFlags::IN)];
+    while poll(&mut fds, None) == Err(Errno::INTR) {}
 }
 
 /// The mask of ignored signals in `/proc/…/status` (proc_pid_status(5)).

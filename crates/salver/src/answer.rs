@@ -20,6 +20,7 @@ use crate::request::{Peer, Request};
 use crate::rfc::accept::Codings;
 use crate::rfc::forwarded::Scheme;
 use crate::rfc::path::SafePath;
+use crate::route::Found;
 use crate::site::Site;
 
 /// A finished response, and what lasts until it has been sent.
@@ -47,11 +48,12 @@ pub(crate) async fn answer(
     settled: impl Future<Output = Option<Fault>>,
 ) -> Answered {
     site.guard.forwarded(&mut request);
-    let mut seen = site.log.seen(&request, line);
+    let mut seen = site.log.seen(&request, line).counted(site.meter.begin());
     let asked = Asked::of(&request);
     let passed = site.guard.check(&request).and_then(|permit| Ok((permit, site.routes.find(&request)?)));
     let (permit, reply) = match passed {
-        Ok((permit, (handler, rest))) => {
+        Ok((permit, Found { handler, rest, place })) => {
+            seen.met(place);
             (permit, redirected(site, handle(handler, request, rest).await).await)
         }
         Err(error) => (None, Err(error)),
@@ -67,7 +69,7 @@ pub(crate) async fn answer(
 /// The answer to a head that is none: no handler sees it.
 pub(crate) fn refuse(site: &Site, peer: &Peer, malformed: Malformed) -> Answered {
     let Malformed { status, message, line } = malformed;
-    let mut seen = site.log.seen_malformed(peer, line);
+    let mut seen = site.log.seen_malformed(peer, line).counted(site.meter.begin());
     let reply = Err(Error::new(status, message));
     let asked = Asked { accept: None, codings: Codings::parse(&HeaderMap::new()), scheme: peer.scheme };
     let response = finish(site, &mut seen, &asked, reply);
@@ -95,7 +97,7 @@ async fn redirected(site: &Site, mut reply: Answer) -> Answer {
         let Some(redirect) = target(&mut reply) else { return reply };
         let request = redirect.into_request();
         reply = match site.routes.find(&request) {
-            Ok((handler, rest)) => handle(handler, request, rest).await,
+            Ok(Found { handler, rest, .. }) => handle(handler, request, rest).await,
             Err(error) => Err(error),
         };
     }

@@ -91,8 +91,9 @@ pub mod http2;
 mod json;
 pub mod listen;
 pub mod look;
+pub mod meter;
 #[cfg(feature = "cli")]
-mod number;
+pub mod number;
 mod request;
 pub mod rfc;
 mod route;

@@ -3,18 +3,27 @@
 use crate::start_error::StartError;
 
 /// Reads a number of bytes.
-pub(crate) fn bytes<T: TryFrom<usize>>(text: &str) -> Result<T, StartError> {
+///
+/// # Errors
+/// It is none, or too large.
+pub fn bytes<T: TryFrom<usize>>(text: &str) -> Result<T, StartError> {
     read(text, "a number of bytes without a unit, as 1048576")
 }
 
 /// The same where none at all would refuse every request.
-pub(crate) fn some_bytes<T: TryFrom<usize>>(text: &str) -> Result<T, StartError> {
+///
+/// # Errors
+/// As [`bytes`], or it is 0.
+pub fn some_bytes<T: TryFrom<usize>>(text: &str) -> Result<T, StartError> {
     not_zero(text)?;
     bytes(text)
 }
 
 /// Reads how many, where none at all would refuse every request.
-pub(crate) fn some<T: TryFrom<usize>>(text: &str) -> Result<T, StartError> {
+///
+/// # Errors
+/// It is no number, too large, or 0.
+pub fn some<T: TryFrom<usize>>(text: &str) -> Result<T, StartError> {
     not_zero(text)?;
     read(text, "a whole number, as 100")
 }

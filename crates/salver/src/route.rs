@@ -19,6 +19,15 @@ pub(crate) struct Routes {
     mounts: Vec<Mount>,
 }
 
+/// Who answers a request.
+pub(crate) struct Found<'s> {
+    pub(crate) handler: &'s dyn Handler,
+    /// The path below its mount.
+    pub(crate) rest: SafePath,
+    /// The place of its mount among the prefixes.
+    pub(crate) place: usize,
+}
+
 struct Mount {
     prefix: SafePath,
     handler: Arc<dyn Handler>,
@@ -40,13 +49,19 @@ impl Routes {
         Ok(())
     }
 
-    /// The handler of a request, and the path below its mount.
-    pub(crate) fn find(&self, request: &Request) -> Result<(&dyn Handler, SafePath), Error> {
+    /// The prefixes, in the order of the places that [`Routes::find`] gives.
+    pub(crate) fn prefixes(&self) -> Vec<String> {
+        let text = |mount: &Mount| String::from_utf8_lossy(mount.prefix.as_bytes()).into_owned();
+        self.mounts.iter().map(text).collect()
+    }
+
+    /// The handler of a request, the path below its mount, and the place of that mount.
+    pub(crate) fn find(&self, request: &Request) -> Result<Found<'_>, Error> {
         let path = SafePath::parse(request.target.path())
             .map_err(|error| Error::new(StatusCode::BAD_REQUEST, "Bad request path").because(error))?;
-        for mount in &self.mounts {
+        for (place, mount) in self.mounts.iter().enumerate() {
             if let Some(rest) = path.below(&mount.prefix) {
-                return Ok((&*mount.handler, rest));
+                return Ok(Found { handler: &*mount.handler, rest, place });
             }
         }
         Err(Error::not_found())
@@ -82,7 +97,7 @@ mod tests {
 
     fn found(routes: &Routes, target: &'static str) -> Option<(String, String)> {
         let request = Request::get(target);
-        let (handler, rest) = routes.find(&request).ok()?;
+        let Found { handler, rest, .. } = routes.find(&request).ok()?;
         let Reply::Ready(Some(Ok(response))) = handler.handle(request, rest.clone()) else { panic!() };
         let crate::Body::Bytes(name) = response.into_body() else { panic!() };
         Some((String::from_utf8_lossy(&name).into(), String::from_utf8_lossy(rest.as_bytes()).into()))

@@ -7,6 +7,7 @@ use crate::finish::log::AccessLog;
 use crate::guard::{self, Guard};
 use crate::handler::Handler;
 use crate::look::{self, Look};
+use crate::meter::Meter;
 use crate::route::Routes;
 use crate::start_error::StartError;
 
@@ -27,6 +28,8 @@ pub struct Site {
     pub(crate) headers: Headers,
     pub(crate) log: Arc<AccessLog>,
     pub(crate) look: Look,
+    pub(crate) meter: Meter,
+    timed: bool,
 }
 
 impl Default for Site {
@@ -44,6 +47,8 @@ impl Site {
             headers: Headers::default(),
             log: Arc::new(AccessLog::off()),
             look: Look::default(),
+            meter: Meter::default(),
+            timed: false,
         }
     }
 
@@ -61,6 +66,7 @@ impl Site {
     /// As [`Site::mount`].
     pub fn mount_shared(mut self, prefix: &str, handler: Arc<dyn Handler>) -> Result<Self, StartError> {
         self.routes.mount(prefix, handler)?;
+        self.meter = Meter::new(&self.routes.prefixes(), self.timed);
         Ok(self)
     }
 
@@ -69,6 +75,19 @@ impl Site {
     pub fn guard(mut self, options: guard::Options) -> Self {
         self.guard = Guard::open(options);
         self
+    }
+
+    /// The same site with a meter that measures durations too.
+    #[must_use]
+    pub fn timed(mut self) -> Self {
+        self.timed = true;
+        self.meter = Meter::new(&self.routes.prefixes(), true);
+        self
+    }
+
+    /// What counts its requests; the one of the site as it is now, so ask when everything is mounted.
+    pub fn meter(&self) -> Meter {
+        self.meter.clone()
     }
 
     /// The same site with these headers in its responses.

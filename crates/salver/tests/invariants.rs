@@ -120,6 +120,7 @@ fn unsafe_stands_in_named_files_with_its_reason() {
         "crates/salver/src/listen/inherited.rs",
         "crates/salver-cli/src/memory.rs",
         "crates/salver-cli/src/privileges.rs",
+        "crates/salver-cli/src/supervisor/inherit.rs",
         "crates/salver-py/src/descriptor.rs",
         "crates/salver-py/src/interrupt.rs",
     ];

@@ -3,7 +3,7 @@
 //! The command itself has no Python. Inside of the `salver` package a [`Host`] calls applications in process; the plain program
 //! finds an interpreter with that package and becomes it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,6 +80,12 @@ pub trait Host: Send + Sync {
         turns: &Turns,
         options: &All,
     ) -> Result<Arc<dyn Handler>, StartError>;
+
+    /// The words that start the program around us once more, as a worker: `python -m salver`.
+    fn words(&self) -> Vec<OsString> {
+        let interpreter = std::env::args_os().next().unwrap_or_else(|| "python3".into());
+        vec![interpreter, "-m".into(), "salver".into()]
+    }
 
     /// Runs the server until it has stopped.
     ///

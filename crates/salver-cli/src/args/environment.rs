@@ -8,6 +8,7 @@ use salver::StartError;
 
 use super::{Given, check, is_bool, is_key, repeats, similar, takes_pairs};
 use crate::planned;
+use crate::supervisor::inherit;
 
 /// The variables that may be meant for us, by name.
 pub(super) struct Environment(BTreeMap<String, OsString>);
@@ -17,7 +18,9 @@ impl Environment {
     pub(super) fn new(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let ours = variables.filter_map(|(name, value)| {
             let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
-            let keep = !value.is_empty() && !is_kubernetes(&name, &value);
+            let keep = !value.is_empty()
+                && !is_kubernetes(&name, &value)
+                && !inherit::VARIABLES.contains(&name.as_str());
             keep.then_some((name, value))
         });
         Self(ours.collect())

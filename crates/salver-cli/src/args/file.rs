@@ -174,7 +174,7 @@ mod tests {
             ("hidden = true\nhiden = true", 14, "hiden: no such option; hidden is one"),
             ("zzz = 1", 0, "zzz: no such option; `salver --help`"),
             ("config = 'x'", 0, "config: no such option"),
-            ("workers = 2", 0, "workers: not in this version yet; it comes with worker processes"),
+            ("preload = true", 0, "preload: not in this version yet; it comes with worker processes"),
             ("hidden = 1", 9, "hidden: invalid value '1'"),
             ("hidden = [true]", 9, "hidden: array is not what it takes; give one value"),
             ("keep_alive = 1979-05-27", 13, "keep_alive: datetime is not"),

@@ -55,6 +55,8 @@ pub struct Options {
 pub struct Parsed {
     /// The options.
     pub options: All,
+    /// The same as they would be typed, whatever their source; for a process that is to have the same options.
+    pub arguments: Vec<OsString>,
     /// What was ignored: to be told once events are logged.
     pub warnings: Vec<String>,
     /// The same as clap keeps them.
@@ -122,15 +124,22 @@ pub fn parse(
             None => settings.extend(file.remove(name).map(|given| (Source::File, arg, given))),
         }
     }
-    let arguments = std::iter::once(OsString::from("salver")).chain(
-        settings
-            .iter()
-            .filter(|setting| !is_overruled(setting, &settings))
-            .flat_map(|(_, arg, given)| as_arguments(arg, given)),
-    );
-    let matches = command.clone().try_get_matches_from(arguments).map_err(refuse)?;
+    let counted = settings.iter().filter(|setting| !is_overruled(setting, &settings));
+    let arguments: Vec<_> = counted.flat_map(|(_, arg, given)| as_arguments(arg, given)).collect();
+    let mut parsed = parse_typed(arguments)?;
+    parsed.warnings = environment.unknown(&command);
+    Ok(parsed)
+}
+
+/// Reads options from arguments alone, without the program's name before them: those of [`Parsed::arguments`].
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_typed(arguments: Vec<OsString>) -> Result<Parsed, Refusal> {
+    let words = std::iter::once(OsString::from("salver")).chain(arguments.iter().cloned());
+    let matches = command().try_get_matches_from(words).map_err(refuse)?;
     let options = read(&matches).map_err(Refusal::Usage)?;
-    Ok(Parsed { options, warnings: environment.unknown(&command), matches })
+    Ok(Parsed { options, arguments, warnings: Vec::new(), matches })
 }
 
 /// Every option, ready to be read. A value may be negative, so that its parser says what is wrong with it.

@@ -110,7 +110,7 @@ fn wrong_use_is_one_line() {
         (&["a", "--mount", "/=b"], &[], "TARGET and --mount / say the same thing"),
         (&["-d", "a", "--mount", "/=b"], &[], "--directory and --mount / say the same thing"),
         (&["--preload"], &[], "--preload: not in this version yet; it comes with worker processes"),
-        (&["-w", "4"], &[], "-w: not in this version yet"),
+        (&["-w", "0"], &[], "give a number from 1 to 512, or `auto`"),
         (&["--umask", "9"], &[], "give octal digits"),
         (&["--access-log-format", "x"], &[], "holds no atom"),
         (&[], &[("SALVER_KEEP_ALIVE", "x")], "SALVER_KEEP_ALIVE: invalid value 'x'"),
@@ -260,5 +260,5 @@ fn every_option_of_the_contract_is_there_or_says_so() {
         let arg = command.get_arguments().find(|arg| arg.get_short() == Some(short)).unwrap();
         assert_eq!(arg.get_long(), Some(name));
     }
-    assert!(planned::refusal("-w").is_some());
+    assert!(planned::refusal("preload").is_some());
 }

@@ -5,6 +5,8 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::start_error::StartError;
 
 /// Where to listen: `ADDR`, `ADDR:PORT`, `[V6]:PORT`, `unix:PATH` or `fd://N`.
@@ -16,7 +18,7 @@ use crate::start_error::StartError;
 /// assert_eq!("unix:/run/s".parse(), Ok(Address::Unix("/run/s".into())));
 /// assert!("localhost:http".parse::<Address>().is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Address {
     /// All interfaces: 0.0.0.0, and `[::]` where the machine has IPv6; port 0 takes a free one.
     Everywhere(u16),

@@ -25,17 +25,21 @@ pub(super) fn adopt(fd: RawFd) -> Result<(Socket, Local), StartError> {
     if !stream || !probe.is_listener().unwrap_or(false) {
         return Err(wrong("not a listening socket"));
     }
-    let address = probe.local_addr().map_err(|error| wrong(&error.to_string()))?;
-    let local = match probe.domain() {
-        Ok(Domain::IPV4 | Domain::IPV6) => address.as_socket().map(Local::Tcp),
-        Ok(Domain::UNIX) => Some(Local::Unix(address.as_pathname().map(Into::into).unwrap_or_default())),
-        _ => None,
-    };
-    let local = local.ok_or_else(|| wrong("neither a TCP nor a Unix socket"))?;
+    let local = local(&probe).ok_or_else(|| wrong("neither a TCP nor a Unix socket"))?;
     // SAFETY: the descriptor is open, as its duplicate just showed, and whoever started the process left it to us: nothing
     // else here owns a descriptor above 2 that was open at the start.
     let socket = Socket::from(unsafe { OwnedFd::from_raw_fd(fd) });
     socket.set_nonblocking(true).map_err(|error| wrong(&error.to_string()))?;
     socket.set_cloexec(true).map_err(|error| wrong(&error.to_string()))?;
     Ok((socket, local))
+}
+
+/// The address that a socket is bound to.
+pub(super) fn local(socket: &Socket) -> Option<Local> {
+    let address = socket.local_addr().ok()?;
+    match socket.domain().ok()? {
+        Domain::IPV4 | Domain::IPV6 => address.as_socket().map(Local::Tcp),
+        Domain::UNIX => Some(Local::Unix(address.as_pathname().map(Into::into).unwrap_or_default())),
+        _ => None,
+    }
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -17,10 +18,12 @@ use crate::start_error::StartError;
 mod address;
 mod inherited;
 mod own;
+mod pass;
 
 pub use address::Address;
 pub(crate) use own::AnyListener;
 pub use own::Listener;
+pub use pass::Asked;
 
 /// Bound sockets, ready to be served.
 ///
@@ -40,12 +43,14 @@ pub struct Listeners {
 /// One address and its accept queues.
 #[derive(Debug)]
 struct Bound {
+    /// What was asked for; a name or "everywhere" may have become several of these.
+    address: Address,
     local: Local,
     queues: Vec<Socket>,
     /// Not for HTTPS, also in a server that speaks it.
     clear: bool,
-    /// Removes a socket file of ours at the end.
-    _file: Option<SocketFile>,
+    /// Removes a socket file of ours at the end, when nobody has the socket any more.
+    file: Option<Arc<SocketFile>>,
 }
 
 /// One accept queue, for one loop.
@@ -61,23 +66,26 @@ impl Listeners {
     /// One line that names the address and the mend: a port that is taken, a name that is unknown, …
     pub fn open(addresses: &[Address], loops: usize) -> Result<Self, StartError> {
         let loops = loops.max(1);
-        let mut listeners = Self { bound: Vec::new(), own: Vec::new(), loops };
-        for (place, address) in addresses.iter().enumerate() {
-            if addresses.iter().take(place).any(|earlier| earlier == address) {
-                return Err(StartError::new(format!("--bind {address}: given twice; leave one out")));
-            }
-            match address {
-                Address::Everywhere(port) => listeners.bind_everywhere(*port)?,
-                Address::Tcp { host, port } => listeners.bind_name(host, port.unwrap_or(0))?,
-                Address::Unix(path) => listeners.bind_unix(path)?,
-                Address::Inherited(fd) => {
-                    let (socket, local) = inherited::adopt(*fd)?;
-                    let queues = shared(socket, loops).map_err(|error| cannot_listen(address, &error))?;
-                    listeners.bound.push(Bound { local, queues, clear: false, _file: None });
-                }
+        Self { bound: Vec::new(), own: Vec::new(), loops }.open_again(addresses, None)
+    }
+
+    /// Binds what of `addresses` is not bound yet.
+    fn bind(&mut self, address: &Address) -> Result<(), StartError> {
+        let first = self.bound.len();
+        match address {
+            Address::Everywhere(port) => self.bind_everywhere(*port)?,
+            Address::Tcp { host, port } => self.bind_name(host, port.unwrap_or(0))?,
+            Address::Unix(path) => self.bind_unix(path)?,
+            Address::Inherited(fd) => {
+                let (socket, local) = inherited::adopt(*fd)?;
+                let queues = shared(socket, self.loops).map_err(|error| cannot_listen(address, &error))?;
+                self.bound.push(Bound { address: address.clone(), local, queues, clear: false, file: None });
             }
         }
-        Ok(listeners)
+        for bound in self.bound.iter_mut().skip(first) {
+            bound.address = address.clone();
+        }
+        Ok(())
     }
 
     /// Binds `port` beside each TCP address that is open, for plain HTTP also where the server speaks HTTPS: there it sends
@@ -86,12 +94,25 @@ impl Listeners {
     /// # Errors
     /// As [`Listeners::open`].
     pub fn open_clear(&mut self, port: u16) -> Result<(), StartError> {
+        self.open_clear_like(port, &[])
+    }
+
+    /// The same, with what of `before` is bound so already.
+    fn open_clear_like(&mut self, port: u16, before: &[Bound]) -> Result<(), StartError> {
         let beside: Vec<IpAddr> = self.locals_for_tls().filter_map(Local::ip).collect();
-        let mut port = port;
+        let mut free = port;
         for (place, ip) in beside.iter().enumerate() {
-            if beside.iter().take(place).all(|earlier| earlier != ip) {
-                port = self.bind_tcp(SocketAddr::new(*ip, port), &ip.to_string())?;
-                self.bound.last_mut().expect("it has just been bound").clear = true;
+            if beside.iter().take(place).any(|earlier| earlier == ip) {
+                continue;
+            }
+            let address = Address::Tcp { host: ip.to_string(), port: Some(port) };
+            match before.iter().find(|bound| bound.clear && bound.address == address) {
+                Some(bound) => self.bound.push(bound.try_clone()?),
+                None => {
+                    free = self.bind_tcp(SocketAddr::new(*ip, free), &ip.to_string())?;
+                    let bound = self.bound.last_mut().expect("it has just been bound");
+                    (bound.clear, bound.address) = (true, address);
+                }
             }
         }
         Ok(())
@@ -124,7 +145,7 @@ impl Listeners {
     }
 
     /// The queues, a list a loop, and what has to live as long as they are served.
-    pub(crate) fn into_queues(self) -> (Vec<Vec<Queue>>, Vec<SocketFile>) {
+    pub(crate) fn into_queues(self) -> (Vec<Vec<Queue>>, Vec<Arc<SocketFile>>) {
         let mut loops: Vec<Vec<Queue>> = (0..self.loops).map(|_| Vec::new()).collect();
         let mut files = Vec::new();
         for bound in self.bound {
@@ -133,7 +154,7 @@ impl Listeners {
                 let local = Arc::new(bound.local.clone());
                 queues.push(Queue::Socket { socket, local, clear: bound.clear });
             }
-            files.extend(bound._file);
+            files.extend(bound.file);
         }
         for (place, (_, listener)) in self.own.into_iter().enumerate() {
             if let Some(queues) = loops.get_mut(place % self.loops) {
@@ -198,18 +219,16 @@ impl Listeners {
         first.bind(&address.into()).map_err(fails)?;
         let local = first.local_addr().map_err(fails)?.as_socket().unwrap_or(address);
         let mut queues = vec![first];
+        // Set in any case, so that queues can be added later.
+        queues.first().map_or(Ok(()), |first| first.set_reuse_port(true)).map_err(fails)?;
         for _ in 1..self.loops {
-            let next = tcp_socket(address, only_v6).map_err(fails)?;
-            for socket in queues.iter().chain([&next]) {
-                socket.set_reuse_port(true).map_err(fails)?;
-            }
-            next.bind(&local.into()).map_err(fails)?;
-            queues.push(next);
+            queues.push(another_queue(local, only_v6).map_err(fails)?);
         }
         for queue in &queues {
             queue.listen(BACKLOG).map_err(fails)?;
         }
-        self.bound.push(Bound { local: Local::Tcp(local), queues, clear: false, _file: None });
+        let address = Address::Everywhere(0); // `bind` puts in what was asked for
+        self.bound.push(Bound { address, local: Local::Tcp(local), queues, clear: false, file: None });
         Ok(local.port())
     }
 
@@ -237,11 +256,12 @@ impl Listeners {
         remove_stale(path, &address)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(fails)?;
         socket.bind(&address).map_err(fails)?;
-        let file = SocketFile { path: path.into(), identity: identity(path) };
+        let file = SocketFile::new(path);
         socket.listen(BACKLOG).map_err(fails)?;
         socket.set_nonblocking(true).map_err(fails)?;
         let queues = shared(socket, self.loops).map_err(fails)?;
-        self.bound.push(Bound { local: Local::Unix(path.into()), queues, clear: false, _file: Some(file) });
+        let (address, local) = (Address::Unix(path.into()), Local::Unix(path.into()));
+        self.bound.push(Bound { address, local, queues, clear: false, file: Some(file) });
         Ok(())
     }
 }
@@ -258,12 +278,29 @@ pub(crate) struct SocketFile {
     path: PathBuf,
     /// What was bound there.
     identity: Option<(u64, u64)>,
+    /// Somebody else serves it on.
+    left: AtomicBool,
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> Arc<Self> {
+        Arc::new(Self { path: path.into(), identity: identity(path), left: AtomicBool::new(false) })
+    }
+
+    fn keep(&self) {
+        self.left.store(false, Ordering::Relaxed);
+    }
+
+    fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // Somebody may have removed it already, or bound a socket of their own there: that one is theirs.
-        if self.identity.is_some() && identity(&self.path) == self.identity {
+        let left = self.left.load(Ordering::Relaxed);
+        if !left && self.identity.is_some() && identity(&self.path) == self.identity {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -307,6 +344,14 @@ fn tcp_socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
     socket.set_reuse_address(true)?; // a restart must not wait for old connections to time out
     socket.set_tcp_nodelay(true)?; // connections inherit it, which saves them a system call
     socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// One more queue for the bound `address`; it does not listen yet.
+fn another_queue(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
+    let socket = tcp_socket(address, only_v6)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
     Ok(socket)
 }
 

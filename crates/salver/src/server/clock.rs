@@ -95,6 +95,11 @@ impl Clock {
         }
     }
 
+    /// Forgets every connection, when the loop ends: table and deadlines know each other, and a deadline knows its task.
+    pub(super) fn forget_all(&self) {
+        self.table().deadlines = Vec::new();
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,6 @@
 //! A server whose one loop has no thread of its own: whoever has time drives it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
@@ -36,7 +36,7 @@ pub struct Driven {
     locals: Vec<Local>,
     origins: Vec<Origin>,
     /// Socket files go with the server.
-    _files: Vec<SocketFile>,
+    _files: Vec<Arc<SocketFile>>,
 }
 
 impl Server {

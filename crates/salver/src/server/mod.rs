@@ -85,7 +85,7 @@ pub struct Running {
     origins: Vec<Origin>,
     loops: Vec<JoinHandle<()>>,
     /// Socket files go when the loops have ended.
-    _files: Vec<SocketFile>,
+    _files: Vec<Arc<SocketFile>>,
 }
 
 /// A way to stop a [`Running`] server from anywhere; cheap to clone.
@@ -108,6 +108,8 @@ pub struct Stop(Arc<watch::Sender<Phase>>);
 #[repr(u8)]
 pub(crate) enum Phase {
     Serving,
+    /// Somebody else takes what is new; what is kept here has one more answer.
+    Draining,
     /// What is queued and what runs is answered; nothing new is taken.
     Stopping,
     Over,
@@ -247,6 +249,12 @@ impl Stop {
         Self(Arc::new(watch::Sender::new(Phase::Serving)))
     }
 
+    /// Another server has taken over these sockets: what is queued here is answered, running requests end within the grace, and
+    /// a kept connection has one more answer, with `Connection: close`, or five seconds without one.
+    pub fn drain(&self) {
+        self.advance(Phase::Draining);
+    }
+
     /// Queued and running requests end, within the grace; new connections are not taken.
     pub fn graceful(&self) {
         self.advance(Phase::Stopping);
@@ -294,6 +302,11 @@ impl Shared {
         self.phase.load(Ordering::Relaxed) != Phase::Serving as u8
     }
 
+    /// Whether connections are to end soon, though not without one more answer.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == Phase::Draining as u8
+    }
+
     /// Whether a connection stays after the answer to this request (RFC 9112 §9.3).
     pub(crate) fn keeps_alive(&self, head: &Head) -> bool {
         let asked = match self.options.protocol {
@@ -310,12 +323,14 @@ struct Counted(Arc<Shared>);
 impl Counted {
     fn new(shared: &Arc<Shared>) -> Self {
         shared.connections.fetch_add(1, Ordering::Relaxed);
+        shared.site.meter.connected();
         Self(Arc::clone(shared))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        self.0.site.meter.disconnected();
         if self.0.connections.fetch_sub(1, Ordering::Relaxed) == 1 && self.0.is_stopping() {
             self.0.empty.notify_one();
         }
@@ -361,20 +376,39 @@ fn acceptors(queues: Vec<Queue>) -> io::Result<Vec<Acceptor>> {
 async fn run_loop(
     shared: Arc<Shared>,
     acceptors: Vec<Acceptor>,
+    phase: watch::Receiver<Phase>,
+    grace: Duration,
+) {
+    serve_until_over(&shared, acceptors, phase, grace).await;
+    shared.clock.forget_all();
+}
+
+async fn serve_until_over(
+    shared: &Arc<Shared>,
+    acceptors: Vec<Acceptor>,
     mut phase: watch::Receiver<Phase>,
     grace: Duration,
 ) {
     tokio::spawn(Arc::clone(&shared.clock).run());
     let accepting: Vec<_> = acceptors
         .into_iter()
-        .map(|acceptor| tokio::spawn(acceptor.run(Arc::clone(&shared), phase.clone())))
+        .map(|acceptor| tokio::spawn(acceptor.run(Arc::clone(shared), phase.clone())))
         .collect();
     // An error means that nobody is left who could stop us: as good as a stop.
     let reached = phase.wait_for(|phase| *phase > Phase::Serving).await.map_or(Phase::Over, |phase| *phase);
     if reached == Phase::Over {
         return;
     }
-    shared.phase.store(Phase::Stopping as u8, Ordering::Relaxed);
+    shared.phase.store(reached as u8, Ordering::Relaxed);
+    let mut later = phase.clone();
+    let hurried = async {
+        // A server that drains may still be told to stop.
+        if reached == Phase::Draining && later.wait_for(|phase| *phase >= Phase::Stopping).await.is_ok() {
+            shared.phase.store(Phase::Stopping as u8, Ordering::Relaxed);
+            shared.clock.wake_all();
+        }
+        std::future::pending::<()>().await;
+    };
     let drained = async {
         for acceptor in accepting {
             // A panic of the accept loop has been reported; the stop goes on.
@@ -387,6 +421,7 @@ async fn run_loop(
     };
     tokio::select! {
         () = drained => {}
+        () = hurried => {}
         _ = phase.wait_for(|phase| *phase == Phase::Over) => {}
         () = tokio::time::sleep(grace) => {
             let left = shared.connections.load(Ordering::Relaxed);

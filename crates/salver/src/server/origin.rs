@@ -26,8 +26,8 @@ pub struct Origin {
 }
 
 impl Server {
-    /// Where it will be served; requests in the clear are sent from now on to where they should have gone.
-    pub(super) fn origins(&self, listeners: &Listeners) -> Vec<Origin> {
+    /// Where it is served by `listeners`; requests in the clear are sent from now on to where they should have gone.
+    pub fn origins(&self, listeners: &Listeners) -> Vec<Origin> {
         let https: Vec<&Local> = match &self.tls {
             Some(_) => listeners.locals_for_tls().collect(),
             None => Vec::new(),

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use self::format::Plan;
 use self::line::Entry;
+use crate::meter::Flight;
 use crate::request::{Local, Peer, Request, Target};
 use crate::rfc::forwarded::Scheme;
 use crate::start_error::StartError;
@@ -71,7 +72,11 @@ pub struct AccessLog(Option<Arc<Open>>);
 
 /// What a line will need of a request, kept while the handler has it.
 #[derive(Debug)]
-pub(crate) struct Seen(Option<Details>);
+pub(crate) struct Seen {
+    details: Option<Details>,
+    /// The same request for the meter, which hears of its end as the log does.
+    flight: Option<Flight>,
+}
 
 /// Seconds ahead of UTC at a moment, which is in seconds since 1970.
 pub type Zone = fn(i64) -> i32;
@@ -147,15 +152,17 @@ impl AccessLog {
 
     /// Keeps what the line will need of `request`; `line` is the request line as sent, without its line end.
     pub(crate) fn seen(&self, request: &Request, line: Bytes) -> Seen {
-        Seen(self.0.as_ref().map(|log| {
+        let details = self.0.as_ref().map(|log| {
             let values = fields(&request.headers, log.format.request_fields());
             log.details(&request.peer, line, Some(request.target.clone()), values)
-        }))
+        });
+        Seen { details, flight: None }
     }
 
     /// The same for a request that could not be read; `line` is what came of it.
     pub(crate) fn seen_malformed(&self, peer: &Peer, line: Bytes) -> Seen {
-        Seen(self.0.as_ref().map(|log| log.details(peer, line, None, Vec::new())))
+        let details = self.0.as_ref().map(|log| log.details(peer, line, None, Vec::new()));
+        Seen { details, flight: None }
     }
 
     /// The head of the response is about to be sent: http.server's line is written now.
@@ -168,7 +175,10 @@ impl AccessLog {
         headers: &HeaderMap,
         message: Option<&str>,
     ) {
-        let (Some(log), Some(details)) = (&self.0, &mut seen.0) else { return };
+        if let Some(flight) = &mut seen.flight {
+            flight.answered(status);
+        }
+        let (Some(log), Some(details)) = (&self.0, &mut seen.details) else { return };
         match log.format.plan {
             Plan::Python => log.write(|out, time| line::python(out, details, time, status, message)),
             _ => details.response_fields = fields(headers, log.format.response_fields()),
@@ -176,8 +186,11 @@ impl AccessLog {
     }
 
     /// The response is over, or was cut: every format but http.server's is written now.
-    pub(crate) fn done(&self, seen: Seen, outcome: Outcome) {
-        let (Some(log), Some(details)) = (&self.0, &seen.0) else { return };
+    pub(crate) fn done(&self, mut seen: Seen, outcome: Outcome) {
+        if let Some(flight) = &mut seen.flight {
+            flight.sent(outcome.bytes_sent);
+        }
+        let (Some(log), Some(details)) = (&self.0, &seen.details) else { return };
         let Outcome { status, bytes_sent: bytes, complete } = outcome;
         let took = details.since.map_or(Duration::ZERO, |since| since.elapsed());
         let entry = Entry { details, status, bytes, complete, took };
@@ -200,6 +213,21 @@ impl AccessLog {
     pub fn reopen(&self) {
         if let Some(log) = &self.0 {
             log.sink.reopen();
+        }
+    }
+}
+
+impl Seen {
+    /// The same, with what the meter keeps of it.
+    pub(crate) fn counted(mut self, flight: Flight) -> Self {
+        self.flight = Some(flight);
+        self
+    }
+
+    /// The request met the mount at this place.
+    pub(crate) fn met(&mut self, mount: usize) {
+        if let Some(flight) = &mut self.flight {
+            flight.met(mount);
         }
     }
 }
@@ -352,7 +380,7 @@ mod tests {
     #[test]
     fn a_log_that_is_off_keeps_nothing() {
         let log = AccessLog::open(&Options { access_log: Destination::Off, ..Options::default() }).unwrap();
-        assert!(log.seen(&request(), Bytes::new()).0.is_none());
+        assert!(log.seen(&request(), Bytes::new()).details.is_none());
     }
 
     #[test]

@@ -47,6 +47,8 @@ enum Age {
     Hurried,
     /// It had an answer.
     Kept,
+    /// It had an answer, and somebody else takes over: it has a moment left for one more.
+    Leaving,
 }
 
 /// What becomes of a connection after it was served.
@@ -91,7 +93,7 @@ impl Connection {
     async fn readable(&mut self) -> bool {
         let options = &self.shared.options;
         self.deadline.arm(match self.age {
-            Age::Kept => options.keep_alive.into(),
+            Age::Kept | Age::Leaving => options.keep_alive.into(),
             Age::Fresh | Age::Hurried => options.header_timeout.into(),
         });
         poll_fn(|cx| {
@@ -108,7 +110,13 @@ impl Connection {
             match self.age {
                 // A stop: what the kernel has is still answered, once the loop has seen it too.
                 _ if self.io.has_data() => Poll::Pending,
-                Age::Kept => Poll::Ready(false),
+                Age::Kept if self.shared.is_draining() => {
+                    self.age = Age::Leaving;
+                    self.deadline.arm(LEAVE.min(options.keep_alive.into()));
+                    Poll::Pending
+                }
+                Age::Leaving if self.shared.is_draining() => Poll::Pending,
+                Age::Kept | Age::Leaving => Poll::Ready(false),
                 Age::Hurried => Poll::Pending,
                 Age::Fresh => {
                     self.age = Age::Hurried;
@@ -180,5 +188,7 @@ impl Connection {
 
 /// How long a closed connection is read on.
 const LINGER: Duration = Duration::from_secs(3);
+/// How long a kept connection waits for one more request when somebody else takes over.
+const LEAVE: Duration = Duration::from_secs(5);
 /// How long a connection that has sent nothing yet may hold up a stop.
 const HURRY: Duration = Duration::from_millis(500);

@@ -1,0 +1,65 @@
+//! What supervisor and worker say to each other.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use salver::listen::Asked;
+use salver::meter::Snapshot;
+use serde::{Deserialize, Serialize};
+
+use super::report::Report;
+
+/// The first message to a worker; it brings the sockets, those of each loop in turn.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// The version of the supervisor: another one may not understand what follows.
+    pub(crate) version: String,
+    /// The options, as they would be typed.
+    pub(crate) arguments: Vec<OsString>,
+    /// What the sockets of a loop were asked for as.
+    pub(crate) addresses: Vec<Asked>,
+    /// How many loops there are sockets for.
+    pub(crate) loops: usize,
+    /// What the sockets that follow them were asked for as: where metrics are served.
+    pub(crate) monitor: Vec<Asked>,
+}
+
+/// What a worker is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Order {
+    Hello(Box<Hello>),
+    /// Somebody else takes over.
+    Drain,
+    /// End when running requests have ended.
+    Stop,
+    /// End at once.
+    Quit,
+    /// Open the logs anew.
+    Reopen,
+    /// What the supervisor knows, as asked for.
+    Report(Box<Report>),
+}
+
+/// What a worker tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Tell {
+    /// It can answer.
+    Ready,
+    /// What it does.
+    Load(Load),
+    /// It is to be replaced, and why.
+    Replace(String),
+    /// The code has changed.
+    Reload,
+    /// It wants to know what the supervisor knows.
+    Ask,
+}
+
+/// What a worker does.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Load {
+    /// What its server counted.
+    pub(crate) counts: Snapshot,
+    /// What else it counted, by name: totals that only grow.
+    pub(crate) totals: BTreeMap<String, f64>,
+}

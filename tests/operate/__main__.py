@@ -1,0 +1,5 @@
+"""Runs the suite."""
+
+from tests import support
+
+support.main("tests.operate", ["test_workers", "test_reload", "test_end"])

@@ -1,0 +1,163 @@
+"""Worker processes: they answer, are kept running, and are replaced when they have done enough."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+
+from tests.operate.crew import Clients, CrewCase, children, is_alive
+from tests.support import Answer, Server, require, until
+
+
+class Workers(CrewCase):
+    """Two workers below a supervisor."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder.write("file.txt", "x")
+
+    def test_the_supervisor_has_one_thread_and_every_worker_answers(self) -> None:
+        server = self.crew(workers=3)
+        self.assertEqual(server.threads(), 1)
+        for _ in range(50):
+            self.assertEqual(server.get("/file.txt").body, b"x")
+        self.assertEqual(server.threads(), 1)
+        self.assertEqual(len(children(server.pid)), 3)
+
+    def test_killed_under_load(self) -> None:
+        server = self.crew("--cgi", "--graceful-timeout", "1")
+        slow = self.slow_script(3)
+        clients = Clients(server, {"/file.txt": b"x"}, kept=2, new=2)
+        answers: list[Answer | Exception] = []
+
+        def ask() -> None:
+            try:
+                answers.append(server.get(slow))
+            except ConnectionError as error:
+                answers.append(error)
+
+        asking = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in asking:
+            thread.start()
+        until("scripts run", lambda: sum(len(children(pid)) for pid in children(server.pid)) == 2)
+        until("the load is told", lambda: clients.reached(200))
+        time.sleep(0.3)  # the supervisor knows the load of a tenth of a second ago
+        victims = children(server.pid)
+        for victim in victims:
+            before = children(server.pid)
+            self.kill(victim)
+            took = self.another(server, victim, len(before))
+            print(f"replaced after {took:.2f} s", flush=True)
+        for thread in asking:
+            thread.join()
+        done = clients.done
+        until("it goes on", lambda: clients.reached(done + 200))
+        failures = clients.stop()
+        # At most what was in flight: one request a client, at each of the two deaths.
+        self.assertLessEqual(sum(failures.values()), 8, failures)
+        self.assertFalse([text for text in failures if "Refused" in text], "nobody was refused")
+        self.assertEqual([type(answer) for answer in answers], [ConnectionError] * 2, answers)
+        log = server.log()
+        for victim in victims:
+            self.assertRegex(
+                log, rf"worker {victim} died: signal 9, SIGKILL; \d+ requests were in flight on it"
+            )
+        told = [
+            int(line.partition("SIGKILL; ")[2].split()[0]) for line in log.splitlines() if "SIGKILL; " in line
+        ]
+        self.assertGreaterEqual(sum(told), 2, log)
+        self.assertAlive(server)
+
+    def another(self, server: Server, victim: int, count: int) -> float:
+        """Wait until another worker has the place of this one; how long it took."""
+        return until(
+            "another takes its place",
+            lambda: victim not in children(server.pid) and len(children(server.pid)) == count,
+            1,
+        )
+
+    def test_workers_that_keep_dying_are_tried_ever_more_rarely(self) -> None:
+        server = self.crew(workers=1)
+        end = time.monotonic() + 4
+        killed: set[int] = set()
+        while time.monotonic() < end:
+            for pid in children(server.pid):
+                if is_alive(pid):
+                    self.kill(pid)
+                    killed.add(pid)
+            time.sleep(0.005)
+        self.assertAlive(server)
+        self.assertLess(len(killed), 12, "back-off")
+        until("it comes back", lambda: server.get("/file.txt").body == b"x", 8)
+
+    def test_one_more_and_one_fewer(self) -> None:
+        server = self.crew(workers=1)
+        clients = Clients(server, {"/file.txt": b"x"})
+        for name, count in [("TTIN", 2), ("TTIN", 3), ("TTOU", 2), ("TTOU", 1), ("TTOU", 1), ("TTIN", 2)]:
+            server.signal(getattr(signal, f"SIG{name}"))
+            until(f"{count} after {name}", lambda count=count: len(children(server.pid)) == count)  # type: ignore[misc]
+            done = clients.done
+            until("requests go on", lambda done=done: clients.reached(done + 100))  # type: ignore[misc]
+        self.assertEqual(clients.stop(), {})
+        self.assertIn("one worker is left", server.log())
+
+    def test_enough_requests(self) -> None:
+        server = self.crew("--max-requests", "50", "--max-requests-jitter", "10")
+        before = children(server.pid)
+        clients = Clients(server, {"/file.txt": b"x"})
+        self.replaced(server, before)
+        self.assertEqual(clients.stop(), {})
+        self.assertRegex(server.log(), r"worker \d+ is replaced: it has answered \d+ requests")
+
+    def test_too_much_memory(self) -> None:
+        server = self.crew("--max-rss", "1000000", workers=1)
+        before = children(server.pid)
+        self.replaced(server, before)
+        self.assertIn("of memory, and --max-rss is 1000000", server.log())
+
+    def test_the_supervisor_is_killed(self) -> None:
+        server = self.crew("--cgi")
+        slow = self.slow_script(60)
+        wire = server.connect()
+        self.addCleanup(wire.close)
+        wire.send(f"GET {slow} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        workers = children(server.pid)
+        until("the script runs", lambda: any(map(children, workers)))
+        scripts = [script for worker in workers for script in children(worker)]
+        self.kill(server.pid)
+        server.wait()
+        self.assertGone(workers, 2)
+        self.assertGone(scripts, 6)
+        with socket.socket() as again:
+            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            again.bind((server.host, server.port))  # it is free
+
+    def test_workers_that_cannot_start_end_the_start(self) -> None:
+        os.chmod(self.folder.path / "file.txt", 0)
+        with self.assertRaisesRegex(AssertionError, "salver: error: "):
+            self.serve("--workers", "2", "--access-log", "/no/such/folder/log")
+
+
+class Reaping(CrewCase):
+    """Process 1 of a container."""
+
+    def test_orphans_are_reaped(self) -> None:
+        self.folder.write("file.txt", "x")
+        path = self.folder.write(
+            "cgi-bin/orphan",
+            "#!/bin/sh\n(sleep 0.2 &) >/dev/null 2>&1\nprintf 'Content-Type: text/plain\\n\\nx'\n",
+        )
+        path.chmod(0o755)
+        namespace = [require("unshare", "util-linux"), "--map-root-user", "--pid", "--fork", "--kill-child"]
+        server = self.serve("--cgi", launcher=namespace)
+        [first] = children(server.pid)
+        workers = children(first)
+        self.assertEqual(len(workers), 1, "process 1 has somebody else serve")
+        for _ in range(5):
+            self.assertEqual(server.get("/cgi-bin/orphan").body, b"x")
+        until("nobody is left but the worker", lambda: children(first) == workers)
+        os.kill(first, signal.SIGTERM)
+        self.assertEqual(server.wait(), 0, "TERM is passed on")
