@@ -2,14 +2,14 @@
 
 from tests import support
 
-support.main(
-    "tests.python",
-    [
-        "test_wsgi_answer",
-        "test_wsgi_faults",
-        "test_wsgi_request",
-        "test_wsgi_stream",
-        "test_handlers",
-        "test_swap",
-    ],
+MODULES = (
+    "test_wsgi_answer",
+    "test_wsgi_faults",
+    "test_wsgi_request",
+    "test_wsgi_stream",
+    "test_handlers",
+    "test_swap",
+    "test_turns",
 )
+
+support.main("tests.python", MODULES)

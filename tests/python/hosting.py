@@ -80,7 +80,6 @@ class HostCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.python = getattr(cls, "python", None) or newest()
         cls.host = Host(cls.TARGET, *cls.OPTIONS, python=cls.python)
         cls.addClassCleanup(cls.host.__exit__)
 
@@ -143,13 +142,11 @@ def on_every_python(core: Sequence[type[HostCase]], newest_only: Sequence[type[H
 
     def load_tests(loader: unittest.TestLoader, _: Any, __: Any) -> unittest.TestSuite:
         suite = unittest.TestSuite()
-        for case in core:
-            for python in pythons():
-                members = {"python": python, "__module__": case.__module__, "__doc__": case.__doc__}
-                named = type(f"{case.__name__}_{python}", (case,), members)
-                suite.addTests(loader.loadTestsFromTestCase(named))
-        for case in newest_only:
-            suite.addTests(loader.loadTestsFromTestCase(case))
+        chosen = [(case, python, f"_{python}") for case in core for python in pythons()]
+        chosen += [(case, newest(), "") for case in newest_only]
+        for case, python, suffix in chosen:
+            members = {"python": python, "__module__": case.__module__, "__doc__": case.__doc__}
+            suite.addTests(loader.loadTestsFromTestCase(type(case.__name__ + suffix, (case,), members)))
         return suite
 
     return load_tests
