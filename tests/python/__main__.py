@@ -10,6 +10,8 @@ MODULES = (
     "test_handlers",
     "test_swap",
     "test_turns",
+    "test_start",
+    "test_reload",
 )
 
 support.main("tests.python", MODULES)
