@@ -12,6 +12,8 @@ MODULES = (
     "test_turns",
     "test_start",
     "test_reload",
+    "test_sites",
+    "test_django",
 )
 
 support.main("tests.python", MODULES)

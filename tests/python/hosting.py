@@ -134,6 +134,23 @@ class HostCase(unittest.TestCase):
         self.assertEqual((answer.status, answer.body), (200, b"Hello, world!"))
 
 
+class OwnHosts(HostCase):
+    """Tests that start hosts of their own; `host` is the one that was started last."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Nothing is shared."""
+
+    def setUp(self) -> None:
+        self.token = f"{self.id().rsplit('.', 1)[-1]}-{next(self._numbers)}"
+        self.mark = 0
+
+    def serve(self, target: str, *options: str, **keywords: Any) -> Host:
+        """A host of this test alone, which is asked from now on."""
+        self.host = super().serve(target, *options, **keywords)
+        return self.host
+
+
 Loader = Callable[[unittest.TestLoader, Any, Any], unittest.TestSuite]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.python.hosting import Host, HostCase, on_every_python
+from tests.python.hosting import Host, OwnHosts, on_every_python
 from tests.support import Answer, until
 
 APPLICATION = """
@@ -17,18 +17,14 @@ def app(environ, start_response):
 PAGE = {"Accept": "text/html,application/xhtml+xml"}
 
 
-class Reload(HostCase):
+class Reload(OwnHosts):
     """One folder that is edited."""
 
-    @classmethod
-    def setUpClass(cls) -> None:
-        """Nothing is shared."""
-
     def setUp(self) -> None:
+        super().setUp()
         self.folder = self.temporary()
         self.write("first", "one")
-        self.host = self.serve("edited:app", "--reload", folder=self.folder.path)
-        self.mark = 0
+        self.serve("edited:app", "--reload", folder=self.folder.path)
 
     def write(self, body: str, name: str) -> None:
         """The application and its helper."""

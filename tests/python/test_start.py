@@ -7,18 +7,15 @@ import os
 import subprocess
 from typing import Any
 
-from tests.python.hosting import APPS, TRACEBACK, Host, HostCase, command, on_every_python
+from tests.python.hosting import APPS, TRACEBACK, Host, OwnHosts, command, on_every_python
 from tests.support import PATIENCE, Started, fail
 
 
-class Starting(HostCase):
+class Starting(OwnHosts):
     """Every test starts its own."""
 
-    @classmethod
-    def setUpClass(cls) -> None:
-        """Nothing is shared."""
-
     def setUp(self) -> None:
+        super().setUp()
         self.folder = self.temporary()
 
     def app(self, name: str, body: str = "hello", before: str = "") -> None:

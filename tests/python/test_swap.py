@@ -10,7 +10,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.python.hosting import APPS, HOST, HostCase, on_every_python
+from tests.python.hosting import APPS, HOST, OwnHosts, on_every_python
 from tests.support import Started
 
 SCRIPTS = Path(__file__).with_name("scripts")
@@ -26,14 +26,11 @@ print("served", flush=True)
 """
 
 
-class Swap(HostCase):
+class Swap(OwnHosts):
     """No host of its own: the scripts are the hosts."""
 
-    @classmethod
-    def setUpClass(cls) -> None:
-        """Nothing is started."""
-
     def setUp(self) -> None:
+        super().setUp()
         self.folder = self.temporary()
 
     def script(self, name: str, *, exchanged: bool) -> str:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from tests.python.hosting import Host, HostCase, on_every_python
+from tests.python.hosting import Host, OwnHosts, on_every_python
 from tests.support import Wire, until
 
 MEGABYTE = 1 << 20
@@ -31,23 +31,17 @@ def timed(wire: Wire, path: str, count: int) -> list[float]:
     return times
 
 
-class Turns(HostCase):
+class Turns(OwnHosts):
     """Each test starts hosts of its own, with a folder mounted at /mounted."""
 
-    @classmethod
-    def setUpClass(cls) -> None:
-        """Nothing is shared."""
-
     def setUp(self) -> None:
-        self.token = self.id().rsplit(".", 1)[-1]
+        super().setUp()
         self.folder = self.temporary()
         self.folder.write("file.txt", "file")
 
     def start(self, *options: str) -> Host:
         """A host with a mounted folder."""
-        self.host = self.serve("turning:app", f"--mount=/mounted=files:{self.folder.path}", *options)
-        self.mark = 0
-        return self.host
+        return self.serve("turning:app", f"--mount=/mounted=files:{self.folder.path}", *options)
 
     def asked(self, stack: ExitStack, path: str, count: int, head: str = "", body: bytes = b"") -> list[Wire]:
         """So many connections that have sent a request; `stack` closes them."""

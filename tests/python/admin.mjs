@@ -1,0 +1,56 @@
+// Drives Chromium through Django's admin: `node admin.mjs URL USER PASSWORD` prints what it saw as JSON. It is refused with a
+// wrong password, logs in (with the CSRF token of the form), makes a group, changes it, finds it, removes it, and logs out.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createRequire } from 'node:module';
+
+const { chromium } = createRequire(join(process.env.BUILD, 'x.js'))('playwright-core');
+
+const profile = mkdtempSync(join(tmpdir(), 'salver-chromium-'));
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync'],
+});
+try {
+  const [url, user, password] = process.argv.slice(2);
+  const page = await context.newPage();
+  const seen = { loaded: [], messages: [] };
+  page.on('response', (response) => seen.loaded.push([response.status(), new URL(response.url()).pathname]));
+  page.on('requestfailed', (request) => seen.loaded.push([0, `${request.url()} ${request.failure()?.errorText}`]));
+  page.on('console', (message) => seen.messages.push(`${message.type()}: ${message.text()}`));
+  const submit = (name) => Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click(`[name="${name}"]`)]);
+  const login = async (word) => {
+    await page.fill('#id_username', user);
+    await page.fill('#id_password', word);
+    await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click('input[type="submit"]')]);
+  };
+  await page.goto(`${url}/admin/auth/group/add/`);
+  seen.sentTo = new URL(page.url()).pathname;
+  seen.colour = await page.evaluate(() => getComputedStyle(document.querySelector('#header')).backgroundColor);
+  await login('wrong');
+  seen.refused = await page.innerText('.errornote');
+  await login(password);
+  seen.came = new URL(page.url()).pathname;
+  await page.fill('#id_name', 'Gruppe ä');
+  await submit('_continue');
+  seen.made = await page.innerText('.success');
+  await page.fill('#id_name', 'Gruppe ü');
+  await submit('_save');
+  seen.listed = await page.innerText('#result_list');
+  await page.goto(`${url}/admin/auth/group/?q=ü`);
+  seen.found = await page.innerText('#result_list');
+  await page.check('#action-toggle');
+  await page.selectOption('select[name="action"]', 'delete_selected');
+  await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click('button[name="index"]')]);
+  await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click('input[type="submit"]')]);
+  seen.removed = await page.innerText('.success');
+  seen.cookies = (await context.cookies()).map(({ name, httpOnly }) => [name, httpOnly]);
+  await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click('#logout-form button')]);
+  seen.left = await page.innerText('#content');
+  console.log(JSON.stringify(seen));
+} finally {
+  await context.close();
+  rmSync(profile, { recursive: true, force: true });
+}
