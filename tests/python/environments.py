@@ -1,7 +1,7 @@
 """An environment for every CPython at hand, with the project's wheel; the newest also has what requirements.txt lists.
 
 They lie below build/python and are kept: made anew when the interpreter or requirements.txt changed, and given the wheel
-again when it changed. `SALVER_WHEELS` names a folder of wheels to use in place of building them; `SALVER_PYTHONS=3.9,3.13`
+again when it changed. `TEST_WHEELS` names a folder of wheels to use in place of building them; `TEST_PYTHONS=3.9,3.13`
 leaves the other versions out.
 """
 
@@ -42,7 +42,7 @@ class Python:
 def pythons() -> tuple[Python, ...]:
     """Every environment, the newest last; they are made first where that is needed."""
     found = interpreters("venv")
-    if chosen := os.environ.get("SALVER_PYTHONS"):
+    if chosen := os.environ.get("TEST_PYTHONS"):
         found = {version: path for version, path in found.items() if _name(version) in chosen.split(",")}
     if not found:
         fail("no CPython from 3.9 on here has the module venv: apt-get install python3-venv")
@@ -93,7 +93,7 @@ def install(program: Path, *arguments: str) -> None:
 
 def built_wheels(builders: list[str]) -> Path:
     """The folder of wheels; built by maturin unless one is named. It is empty where only oracles are asked."""
-    if named := os.environ.get("SALVER_WHEELS"):
+    if named := os.environ.get("TEST_WHEELS"):
         return Path(named)
     project = next((path for path in PROJECTS if (path / "pyproject.toml").exists()), None)
     if project is None:

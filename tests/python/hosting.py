@@ -1,6 +1,6 @@
 """A hosted application: `python -m salver TARGET` in an environment, and what a test asks of it.
 
-`SALVER_HOST=gunicorn` (or another name of oracles.py) puts that server in salver's place: to see what a test says of a
+`TEST_HOST=gunicorn` (or another name of oracles.py) puts that server in salver's place: to see what a test says of a
 server that is not ours.
 """
 
@@ -19,13 +19,15 @@ from tests.python.environments import Python, newest, pythons
 from tests.support import Answer, Folder, Started, StrPath, Wire, until
 
 APPS = Path(__file__).with_name("apps")
-HOST = os.environ.get("SALVER_HOST", "salver")
+HOST = os.environ.get("TEST_HOST", "salver")
 TRACEBACK = "Traceback (most recent call last)"
 
 
 @final
 class Host(Started):
     """A started server of an application; `target` is looked up in `folder`."""
+
+    _marks = itertools.count()
 
     def __init__(
         self,
@@ -44,7 +46,10 @@ class Host(Started):
         )
 
     def mark(self) -> int:
-        """Where the log ends now."""
+        """Where the log ends, once it has all that was answered before."""
+        name = f"/hello?mark={next(self._marks)}"
+        self.get(name)
+        until(f"{name} in the log", lambda: name in self.log())
         return len(self.log())
 
     def events(self, token: str) -> list[str]:
@@ -74,6 +79,7 @@ class HostCase(unittest.TestCase):
 
     TARGET = "conformance:app"
     OPTIONS: tuple[str, ...] = ()
+    MARKS = True  # whether the log has a line for /hello
     python: Python
     host: Host
     _numbers = itertools.count()
@@ -85,7 +91,7 @@ class HostCase(unittest.TestCase):
 
     def setUp(self) -> None:
         self.token = f"{self.id().rsplit('.', 1)[-1]}-{next(self._numbers)}"
-        self.mark = self.host.mark()
+        self.mark = self.host.mark() if self.MARKS else 0
 
     def serve(self, target: str, *options: str, **keywords: Any) -> Host:
         """A host of this test alone."""

@@ -290,6 +290,7 @@ class ByHand(HostCase):
     """handle() with nothing but the socket."""
 
     TARGET = "handlers:ByHand"
+    MARKS = False
 
     def test_a_request(self) -> None:
         for version in ("1.0", "1.1"):
@@ -302,6 +303,7 @@ class Quiet(HostCase):
     """log_message overridden is log_message called."""
 
     TARGET = "handlers:Quiet"
+    MARKS = False
 
     def test_it_is_called(self) -> None:
         self.assertEqual(self.get("x").body, b"quiet")
@@ -313,6 +315,7 @@ class SimpleHandler(HostCase):
     """A subclass of SimpleHTTPRequestHandler with a folder and a header of its own."""
 
     TARGET = "handlers:Folder"
+    MARKS = False
 
     def test_files(self) -> None:
         folder = self.temporary()

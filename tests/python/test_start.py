@@ -61,7 +61,7 @@ class Targets(Starting):
             "wsgi:shapes": "application",
             "handler:shapes:Handler": "handler",
             "shapes.py:other": "other",
-            "./shapes.py": "application",
+            "./shapes.py:application": "application",
             str(APPS / "shapes.py:make()"): "made",
         }.items():
             with self.subTest(target):
@@ -291,7 +291,7 @@ class Refusals(Starting):
             (("--app-dir", "nowhere"), "nowhere"),
         ):
             with self.subTest(options):
-                before, last = self.refused("shapes", *options)
+                before, last = self.refused("shapes", *options, folder=APPS)
                 self.assertEqual(before, "")
                 self.assertIn(said, last)
 

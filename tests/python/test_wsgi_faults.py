@@ -175,7 +175,7 @@ class Exceptions(HostCase):
         wire.head()
         wire.reset()
         self.host.release(self.token)
-        until("close() or the error", lambda: "raising" in self.events() or self.host.established() <= 1)
+        self.assertLogged(rf'"GET /waits_then_raises\?t={self.token} HTTP/1.1" ')
         self.assertServes()
 
     def test_descriptors_and_threads_are_back(self) -> None:

@@ -207,10 +207,16 @@ class Input(HostCase):
             self.assertReads([*operations, "read()"])
 
     def test_a_body_streams(self) -> None:
-        with self.host.connect() as wire:
-            self.send(wire, "reads_some", "Content-Length: 10\r\n", b"12345")
-            self.assertEqual(self.host.wait_for(self.token, "12345"), ["12345"])
-            self.assertEqual(wire.send(b"67890").answer().body, b"67890")
+        rest = b"67890" * 20_000  # a short body may be read before the call
+        for framing, first, last in (
+            (f"Content-Length: {len(rest) + 5}\r\n", b"12345", rest),
+            ("Transfer-Encoding: chunked\r\n", b"5\r\n12345\r\n", b"5\r\n67890\r\n" * 20_000 + b"0\r\n\r\n"),
+        ):
+            with self.subTest(framing), self.host.connect() as wire:
+                self.send(wire, "reads_some", framing, first)
+                self.assertEqual(self.host.wait_for(self.token, "12345"), ["12345"])
+                self.assertTrue(wire.send(last).answer().body == rest)
+                self.token += "'"
 
     def test_a_line_in_and_a_line_out(self) -> None:
         with self.host.connect() as wire:
@@ -259,7 +265,8 @@ class Input(HostCase):
 
     def test_a_client_that_leaves_midway(self) -> None:
         for framing, body in (
-            ("Content-Length: 100\r\n", b"half"),
+            ("Content-Length: 100000\r\n", b"half"),
+            ("Content-Length: 100\r\nExpect: 100-continue\r\n", b"half"),
             ("Transfer-Encoding: chunked\r\n", b"64\r\nhalf"),
             ("Transfer-Encoding: chunked\r\n", b"4\r\nhalf\r\n"),
         ):

@@ -29,8 +29,6 @@ with requests.Session() as session:
     form = ask("POST", "/post", data={"a": "1", "b": "ü"}, files={"file": ("name.txt", b"content")}).json()
     assert (form["form"], form["files"]) == ({"a": "1", "b": "ü"}, {"file": "content"})
     assert ask("POST", "/post", json={"k": [1, 2]}).json()["json"] == {"k": [1, 2]}
-    chunked = ask("POST", "/post", data=(part for part in (b"one ", b"two ", b"three"))).json()
-    assert chunked["data"] == "one two three", chunked
     large = os.urandom(3_000_000)
     sent = ask("POST", "/post", data=large, headers={"Content-Type": "application/octet-stream"}).json()[
         "data"
