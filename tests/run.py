@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the suites beside this file, or those named, against the binary in `SALVER`.
 
-    SALVER=target/debug/salver python3 tests/run.py [cpython|differential|clients|browser|cgi_programs|install|faults|operate ...]
+    SALVER=target/debug/salver python3 tests/run.py [SUITE ...]
 
 Each suite prints unittest's summary; the exit code is 1 if one failed or could not run.
 """
@@ -15,7 +15,17 @@ import sys
 import time
 from pathlib import Path
 
-SUITES = ("cpython", "differential", "clients", "browser", "cgi_programs", "install", "faults", "operate")
+SUITES = (
+    "cpython",
+    "differential",
+    "clients",
+    "browser",
+    "cgi_programs",
+    "install",
+    "http2",
+    "faults",
+    "operate",
+)
 
 
 def main() -> int:

@@ -22,6 +22,7 @@ use crate::server::clock::Deadline;
 use crate::server::socket::Io;
 
 mod content;
+mod gate;
 pub(crate) mod head;
 mod options;
 mod send;
@@ -51,7 +52,7 @@ pub(crate) async fn run(io: Io, peer: Peer, shared: Arc<Shared>, received: Bytes
     if let Some(connection) = greeted.await {
         deadline.disarm();
         let tally = Arc::new(Tally::new(&deadline));
-        let mut driver = Driver { connection, tally, peer, shared, age: Age::Serving };
+        let mut driver = Driver { connection, wire: wire.clone(), tally, peer, shared, age: Age::Serving };
         poll_fn(|cx| driver.poll(cx)).await;
     }
     // What the client still sends must not reset what we said last.
@@ -66,6 +67,7 @@ pub(crate) async fn run(io: Io, peer: Peer, shared: Arc<Shared>, received: Bytes
 /// One connection at work.
 struct Driver {
     connection: Connection<Wire, Bytes>,
+    wire: Wire,
     tally: Arc<Tally>,
     peer: Peer,
     shared: Arc<Shared>,
@@ -78,6 +80,8 @@ enum Age {
     Serving,
     /// The client was told to open no more streams (RFC 9113 §6.8).
     Leaving,
+    /// It is to hear why, and nothing else.
+    Cut,
 }
 
 /// What the streams of a connection have in common.
@@ -110,9 +114,12 @@ impl Driver {
                 Poll::Pending => break,
             }
         }
-        if self.tally.is_abused() {
-            self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-            self.age = Age::Leaving;
+        let abused = || self.tally.is_abused().then_some(Reason::ENHANCE_YOUR_CALM);
+        if let Some(reason) = self.wire.refused().or_else(abused).filter(|_| self.age != Age::Cut) {
+            self.age = Age::Cut;
+            self.tally.deadline.arm(LINGER);
+            self.connection.abrupt_shutdown(reason);
+            cx.waker().wake_by_ref(); // what that wants to send is sent by the next poll
         }
         self.poll_time(cx)
     }
@@ -120,6 +127,9 @@ impl Driver {
     /// Ends what is idle for too long, or is to end.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = Arc::clone(&self.tally.deadline);
+        if self.age == Age::Cut {
+            return if deadline.is_over() { Poll::Ready(()) } else { Poll::Pending };
+        }
         if self.tally.open.load(Ordering::Relaxed) > 0 {
             deadline.disarm();
         } else if deadline.is_armed() && deadline.is_over() {

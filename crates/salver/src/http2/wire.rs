@@ -4,10 +4,13 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::gate::{Gate, Refused};
 use crate::server::socket::Io;
 
 /// A handle on a connection: `h2` has one, its driver another. Both are in one task.
@@ -19,6 +22,9 @@ struct Inner {
     /// Received before.
     received: Bytes,
     input: Input,
+    gate: Gate,
+    /// Why nothing more is let in.
+    refused: Option<Reason>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +36,18 @@ enum Input {
 
 impl Wire {
     pub(super) fn new(io: Io, received: Bytes) -> Self {
-        Self(Arc::new(Mutex::new(Inner { io, received, input: Input::Open })))
+        Self(Arc::new(Mutex::new(Inner {
+            io,
+            received,
+            input: Input::Open,
+            gate: Gate::new(Instant::now()),
+            refused: None,
+        })))
+    }
+
+    /// Why nothing more of the client is let in, if that is so.
+    pub(super) fn refused(&self) -> Option<Reason> {
+        self.lock().refused
     }
 
     /// Says that we are done, and reads on until the client is.
@@ -60,18 +77,29 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let inner = &mut *self.lock();
-        if !inner.received.is_empty() {
+        if inner.refused.is_some() {
+            return Poll::Pending; // the driver ends the connection
+        }
+        let before = buffer.filled().len();
+        if inner.received.is_empty() {
+            let read = ready!(inner.io.poll_read_buf(cx, buffer));
+            if read.is_err() || buffer.filled().len() == before {
+                inner.input = Input::Ended;
+                return Poll::Ready(read);
+            }
+        } else {
             let count = inner.received.len().min(buffer.remaining());
             buffer.put_slice(inner.received.get(..count).unwrap_or_default());
             inner.received.advance(count);
+        }
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        let Err(Refused { admitted, reason }) = inner.gate.admit(read, Instant::now) else {
             return Poll::Ready(Ok(()));
-        }
-        let before = buffer.filled().len();
-        let read = ready!(inner.io.poll_read_buf(cx, buffer));
-        if read.is_err() || buffer.filled().len() == before {
-            inner.input = Input::Ended;
-        }
-        Poll::Ready(read)
+        };
+        inner.refused = Some(reason);
+        buffer.set_filled(before + admitted);
+        // Nothing read would be the end.
+        if admitted > 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }
 
