@@ -156,7 +156,7 @@ class Attacks(Case):
             for number in range(1, 40, 2):
                 large = b"\x40\x01x\x7f\x81\x1e" + b"v" * (127 + 1 + 30 * 128) if number == 1 else b""
                 peer.send(frame(HEADERS, 5, number, peer.block(peer.fields()) + large + b"\xbe" * 10_000))
-            statuses = []
+            statuses: list[str] = []
             while (found := peer.read()) and found.type != GOAWAY and len(statuses) < 20:
                 if found.type == HEADERS:
                     statuses.append(dict(peer.decoder.decode(found.payload))[":status"])
@@ -171,7 +171,7 @@ class Attacks(Case):
             block = peer.block(fields)  # all of it is in the table by now: a byte a field
             for number in range(3, 100, 2):
                 peer.send(frame(HEADERS, 5, number, block + block[-1:] * 12_000))
-            statuses = set()
+            statuses: set[str] = set()
             while (found := peer.read()) and found.type != GOAWAY:
                 if found.type == HEADERS:
                     statuses.add(dict(peer.decoder.decode(found.payload))[":status"])
@@ -213,7 +213,7 @@ class Attacks(Case):
         with self.beside(server), Peer(server, setting(INITIAL_WINDOW_SIZE, 0)) as peer:
             for number in range(1, 200, 2):
                 peer.send(peer.get(number, "/large"))
-            resets = set()
+            resets: set[int] = set()
             while len(resets) < 100 and (found := peer.read()):
                 if found.type == 3:
                     resets.add(found.stream)
