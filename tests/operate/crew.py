@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.support import Case, Server, Wire, until
+from tests.support import Case, Server, Started, Wire, until
 
 
 def children(pid: int) -> list[int]:
@@ -44,7 +44,7 @@ class Clients:
     not the answer asked for is a failure.
     """
 
-    def __init__(self, server: Server, paths: dict[str, bytes], kept: int = 2, new: int = 2) -> None:
+    def __init__(self, server: Started, paths: dict[str, bytes], kept: int = 2, new: int = 2) -> None:
         self._server = server
         self._paths = paths
         self._stop = threading.Event()

@@ -13,6 +13,8 @@ use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::low_level::signal_name;
 
 use crate::args::{Parsed, Refusal};
+use crate::monitor::{self, Source, Tally};
+use crate::notify::Notify;
 use crate::options::Options;
 use crate::prepared::Prepared;
 use crate::process::PidFile;
@@ -32,18 +34,33 @@ pub(crate) fn run(mut prepared: Prepared, options: Options, parse: &Parse<'_>) -
     if let Some(port) = options.https.redirect_http {
         listeners.open_clear(port)?;
     }
+    let monitored = options.monitor.addresses()?;
+    let monitored = (!monitored.is_empty()).then(|| Listeners::open(&monitored, 1)).transpose()?;
     prepared.drop_privileges()?;
-    let log = Arc::clone(&prepared.log);
+    let tally = Arc::new(Tally::new());
+    let source = Source::Alone(Arc::clone(&tally));
+    let monitored = monitored.map(|listeners| monitor::start(listeners, source)).transpose()?;
+    let (log, meter) = (Arc::clone(&prepared.log), prepared.meter.clone());
     let running = prepared.start(listeners.try_clone()?)?;
+    let generation = tally.began(meter, addresses(&running));
     output::serving(running.origins());
     if options.announce.open
         && let Err(message) = announce::browse(running.origins())
     {
         output::warning(&message);
     }
-    let server =
-        Alone { options, listeners: Some(listeners), log, running: Some(running), drained: Vec::new() };
+    let server = Alone {
+        options,
+        listeners: Some(listeners),
+        log,
+        running: Some((generation, running)),
+        tally,
+        notify: Notify::new(),
+        drained: Vec::new(),
+    };
+    server.notify.ready();
     server.obey(signals, parse);
+    monitor::end(monitored);
     Ok(())
 }
 
@@ -53,14 +70,16 @@ struct Alone {
     /// Keeps the queues open over reloads; `None` once it stops.
     listeners: Option<Listeners>,
     log: Arc<AccessLog>,
-    running: Option<Running>,
+    running: Option<(u64, Running)>,
+    tally: Arc<Tally>,
+    notify: Notify,
     drained: Vec<(Stop, JoinHandle<()>)>,
 }
 
 impl Alone {
     /// Acts on signals until everything has ended.
     fn obey(mut self, mut signals: Caught, parse: &Parse<'_>) {
-        while let Some(signal) = signals.next() {
+        while let Some(signal) = signals.next_meanwhile(|| self.notify.watchdog()) {
             let stopping = self.running.is_none();
             match signal {
                 SIGTERM if !stopping => self.end(&signals, Stop::graceful),
@@ -71,10 +90,16 @@ impl Alone {
                     self.end(&signals, Stop::now);
                 }
                 SIGUSR1 => self.log.reopen(),
-                SIGHUP if !stopping => match self.reload(parse) {
-                    Ok(()) => tracing::info!("reloaded"),
-                    Err(failure) => tracing::error!("not reloaded, what was served is served on: {failure}"),
-                },
+                SIGHUP if !stopping => {
+                    self.notify.reloading();
+                    match self.reload(parse) {
+                        Ok(()) => tracing::info!("reloaded"),
+                        Err(failure) => {
+                            tracing::error!("not reloaded, what was served is served on: {failure}")
+                        }
+                    }
+                    self.notify.ready();
+                }
                 SIGHUP => {}
                 other => {
                     let name = signal_name(other).unwrap_or("this signal");
@@ -94,8 +119,9 @@ impl Alone {
         let Parsed { options, warnings, .. } = parse()?;
         let prepared = Prepared::open(&options, None)?;
         let next = listeners.open_again(&options.targets.addresses(), options.https.redirect_http)?;
-        let log = Arc::clone(&prepared.log);
+        let (log, meter) = (Arc::clone(&prepared.log), prepared.meter.clone());
         let running = prepared.start(next.try_clone()?)?;
+        let generation = self.tally.began(meter, addresses(&running));
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -104,11 +130,11 @@ impl Alone {
         self.listeners = Some(next);
         self.log = log;
         self.options = options;
-        if let Some(old) = self.running.replace(running) {
+        if let Some((ended, old)) = self.running.replace((generation, running)) {
             self.drained.retain(|(_, thread)| !thread.is_finished());
             let stop = old.stop();
             stop.drain();
-            self.wait_for(old, stop, None);
+            self.wait_for(ended, old, stop, None);
         }
         Ok(())
     }
@@ -116,19 +142,23 @@ impl Alone {
     /// Ends what runs; the signals end with it.
     fn end(&mut self, signals: &Caught, how: fn(&Stop)) {
         self.listeners = None;
+        self.tally.stopping();
+        self.notify.stopping();
         for (stop, _) in &self.drained {
             how(stop);
         }
-        if let Some(running) = self.running.take() {
+        if let Some((generation, running)) = self.running.take() {
             let stop = running.stop();
             how(&stop);
-            self.wait_for(running, stop, Some(signals.handle()));
+            self.wait_for(generation, running, stop, Some(signals.handle()));
         }
     }
 
-    fn wait_for(&mut self, running: Running, stop: Stop, then: Option<Handle>) {
+    fn wait_for(&mut self, generation: u64, running: Running, stop: Stop, then: Option<Handle>) {
+        let tally = Arc::clone(&self.tally);
         let wait = move || {
             running.wait();
+            tally.ended(generation);
             if let Some(signals) = then {
                 signals.close();
             }
@@ -139,4 +169,8 @@ impl Alone {
             Err(error) => tracing::error!("cannot wait for running requests: {error}; look at `ulimit -u`"),
         }
     }
+}
+
+fn addresses(running: &Running) -> Vec<String> {
+    running.origins().iter().map(ToString::to_string).collect()
 }

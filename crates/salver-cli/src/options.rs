@@ -2,7 +2,7 @@
 
 use salver::{ServerOptions, finish, guard, handler, http1, http2, tls};
 
-use crate::{announce, applications, args, events, https, process, supervisor, targets};
+use crate::{announce, applications, args, events, https, monitor, process, supervisor, targets};
 
 /// Serves a folder over HTTP: type it where you would type `python3 -m http.server`
 #[derive(Clone, Debug, clap::Parser)]
@@ -77,6 +77,10 @@ pub struct Options {
     #[command(flatten, next_help_heading = "Worker processes")]
     pub workers: supervisor::Options,
 
+    /// Seeing inside.
+    #[command(flatten)]
+    pub monitor: monitor::Options,
+
     /// The process.
     #[command(flatten, next_help_heading = "Process")]
     pub process: process::Options,
@@ -91,4 +95,5 @@ const SOURCES: &str = "Each option is also a key of the config file (keep_alive 
     Signals: TERM stops when running requests have ended, INT (Ctrl-C) and QUIT stop at once, HUP reloads the \
     configuration with no request lost, USR1 reopens the access log. With workers: TTIN and TTOU start and stop one more, USR2 \
     starts the new program on the same sockets.\n\n\
+    `salver status` shows the workers of a running server (a folder of that name is `salver ./status`).\n\n\
     Examples:\n  salver ~/site 9000\n  salver shop.wsgi:application --mount /static=./static\n  salver -b 127.0.0.1 --mount /docs=./manual --mount /api=cgi:./scripts";

@@ -60,6 +60,11 @@ pub(crate) fn interrupted() {
     to_stdout("\nKeyboard interrupt received, exiting.");
 }
 
+/// Prints what `salver status` found.
+pub(crate) fn table(text: &str) {
+    to_stdout(text);
+}
+
 /// Says that `--check-config` found nothing.
 pub(crate) fn config_is_good() {
     to_stdout("The configuration is good.");

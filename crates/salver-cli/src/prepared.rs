@@ -37,6 +37,7 @@ impl Prepared {
     pub(crate) fn open(options: &Options, host: Option<&dyn Host>) -> Result<Self, Failure> {
         let log = Arc::new(AccessLog::open(&options.log)?.zone(events::seconds_ahead_of_utc));
         let site = Site::new().guard(options.guard.clone()).headers(&options.headers)?.log(log.clone());
+        let site = if options.monitor.metrics.is_some() { site.timed() } else { site };
         let site = site.look(&options.files.listing.look)?;
         let turns = Turns::new(&options.turns);
         turns.set_timeout(options.gateway.timeout.into());

@@ -12,7 +12,7 @@ use crate::args::{self, Parsed, Refusal};
 use crate::prepared::Prepared;
 use crate::supervisor::program::Program;
 use crate::supervisor::{self, Predecessor, inherit};
-use crate::{alone, applications, events, output, process, worker};
+use crate::{alone, applications, events, output, process, status, worker};
 
 /// Why nothing is served.
 #[derive(Debug)]
@@ -43,6 +43,9 @@ impl From<Refusal> for Failure {
 pub(crate) fn run(argv: Vec<OsString>, host: Option<&dyn Host>) -> Result<(), Failure> {
     if let Some(channel) = inherit::worker()? {
         return worker::run(channel, host);
+    }
+    if let Some(arguments) = status::arguments(&argv) {
+        return status::run(arguments);
     }
     let predecessor = inherit::upgrade()?.map(Predecessor::open).transpose()?;
     let home = env::current_dir();

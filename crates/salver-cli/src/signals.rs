@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use salver::StartError;
 use signal_hook::consts::signal::{
     SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
@@ -53,6 +53,11 @@ impl Caught {
 
     /// The next signal, once one has come; `None` when [`Handle::close`] was called.
     pub(crate) fn next(&mut self) -> Option<i32> {
+        self.next_meanwhile(|| None)
+    }
+
+    /// The same; `meanwhile` is called before each wait, and says how long that may last.
+    pub(crate) fn next_meanwhile(&mut self, mut meanwhile: impl FnMut() -> Option<Duration>) -> Option<i32> {
         loop {
             if let Some(signal) = self.come() {
                 return Some(signal);
@@ -60,7 +65,9 @@ impl Caught {
             if self.delivery.handle().is_closed() {
                 return None;
             }
-            wait_readable(self.as_fd());
+            let timeout = meanwhile().and_then(|timeout| Timespec::try_from(timeout).ok());
+            // An error is as good as something to read, for whoever reads then.
+            let _ = poll(&mut [PollFd::new(self, PollFlags::IN)], timeout.as_ref());
         }
     }
 
@@ -89,12 +96,6 @@ impl Handle {
     pub(crate) fn close(&self) {
         self.0.close();
     }
-}
-
-/// Waits until there is something to read; an error is as good as that, for whoever reads then.
-fn wait_readable(descriptor: BorrowedFd<'_>) {
-    let mut fds = [PollFd::new(&descriptor, PollFlags::IN)];
-    while poll(&mut fds, None) == Err(Errno::INTR) {}
 }
 
 /// The mask of ignored signals in `/proc/…/status` (proc_pid_status(5)).

@@ -17,6 +17,7 @@ use http_body::Frame;
 use salver::body::{BoxError, Reported};
 use salver::turns::{Call, Turns};
 use salver::{Answer, Body, Error, Request};
+use salver_cli::worker::Worker;
 
 use crate::interrupt;
 
@@ -44,7 +45,7 @@ pub(crate) struct Exchange {
     asked: Mutex<Option<Asked>>,
     state: Mutex<State>,
     /// Which thread of the interpreter is in the call; 0 is none.
-    ident: AtomicU64,
+    ident: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -82,7 +83,7 @@ pub(crate) struct Gone;
 impl Exchange {
     pub(crate) fn new(application: Arc<dyn Application>, turns: Turns, asked: Asked) -> Arc<Self> {
         let (asked, state) = (Mutex::new(Some(asked)), Mutex::default());
-        Arc::new(Self { application, turns, asked, state, ident: AtomicU64::new(0) })
+        Arc::new(Self { application, turns, asked, state, ident: Arc::default() })
     }
 
     /// The turns that the call takes.
@@ -232,8 +233,27 @@ impl Call for Exchange {
         self.give(Err(Error::new(StatusCode::GATEWAY_TIMEOUT, message)));
         self.end(false);
         interrupt::raise(self.ident.load(Ordering::Acquire));
+        replace_if_stuck(Arc::clone(&self.ident));
     }
 }
+
+/// Has the supervisor replace this worker if the call with this thread is still under way after a moment: the exception that was
+/// raised in it did not end it.
+fn replace_if_stuck(ident: Arc<AtomicU64>) {
+    let Some(worker) = Worker::current() else { return };
+    let wait = move || {
+        std::thread::sleep(AFTER_INTERRUPT);
+        if ident.load(Ordering::Acquire) != 0 {
+            worker.please_replace("a call of the application was silent for --timeout, and does not end");
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("salver-stuck".into()).spawn(wait) {
+        tracing::error!("a stuck worker cannot be noticed: {error}; look at `ulimit -u`");
+    }
+}
+
+/// What a call has to end when an exception was raised in it.
+const AFTER_INTERRUPT: Duration = Duration::from_secs(1);
 
 /// Tells the call that the connection wants no more, when dropped.
 struct Leaving(Option<Arc<Exchange>>);

@@ -51,7 +51,7 @@ impl Routes {
 
     /// The prefixes, in the order of the places that [`Routes::find`] gives.
     pub(crate) fn prefixes(&self) -> Vec<String> {
-        let text = |mount: &Mount| String::from_utf8_lossy(mount.prefix.as_bytes()).into_owned();
+        let text = |mount: &Mount| format!("/{}", String::from_utf8_lossy(mount.prefix.as_bytes()));
         self.mounts.iter().map(text).collect()
     }
 

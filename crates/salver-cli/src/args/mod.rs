@@ -284,7 +284,7 @@ fn similar(command: &Command, long: &str) -> Option<String> {
     }
 }
 
-fn refuse(error: clap::Error) -> Refusal {
+pub(crate) fn refuse(error: clap::Error) -> Refusal {
     match (error.kind(), error.get(ContextKind::InvalidArg)) {
         (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => Refusal::Shown(error.render().to_string()),
         (ErrorKind::UnknownArgument, Some(ContextValue::String(option))) => {

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, wait};
-use salver::Origin;
-use salver::listen::Listeners;
+use salver::listen::{Address, Listeners};
+use salver::{Origin, StartError};
 use signal_hook::consts::signal::{
     SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
 };
 
 use super::Parse;
+use super::control::Control;
 use super::crew::{Crew, Death, QUICK, Settings};
 use super::limits::Limits;
 use super::message::{Order, Tell};
@@ -19,6 +20,7 @@ use super::report::Report;
 use super::upgrade::{Predecessor, Successor};
 use crate::announce;
 use crate::args::Parsed;
+use crate::notify::Notify;
 use crate::options::Options;
 use crate::prepared::Prepared;
 use crate::process::PidFile;
@@ -36,6 +38,8 @@ pub(super) struct Supervisor {
     signals: Caught,
     /// How many queues a place has.
     loops: usize,
+    monitor: Monitored,
+    control: Option<Control>,
     phase: Phase,
     since: Instant,
     generation: u64,
@@ -43,6 +47,9 @@ pub(super) struct Supervisor {
     predecessor: Option<Predecessor>,
     successor: Option<Successor>,
     pid_file: Option<PidFile>,
+    notify: Notify,
+    /// Systemd was told that the configuration is loaded anew.
+    reloading: bool,
 }
 
 /// What is bound.
@@ -51,6 +58,29 @@ pub(super) struct Sockets {
     pub(super) origins: Vec<Origin>,
     /// How many queues a worker has of each address.
     pub(super) loops: usize,
+    pub(super) monitor: Monitored,
+    pub(super) control: Option<Control>,
+}
+
+/// Where metrics are served, if they are.
+pub(super) struct Monitored(Option<Listeners>);
+
+impl Monitored {
+    pub(super) fn open(addresses: &[Address]) -> Result<Self, StartError> {
+        if addresses.is_empty() {
+            return Ok(Self(None));
+        }
+        Listeners::open(addresses, 1).map(Some).map(Self)
+    }
+
+    fn open_again(&self, addresses: &[Address]) -> Result<Self, StartError> {
+        match &self.0 {
+            Some(listeners) if !addresses.is_empty() => {
+                listeners.open_again(addresses, None).map(Some).map(Self)
+            }
+            _ => Self::open(addresses),
+        }
+    }
 }
 
 /// What the server is about.
@@ -65,7 +95,7 @@ enum Phase {
 
 impl Supervisor {
     pub(super) fn new(options: Options, crew: Crew, sockets: Sockets, signals: Caught) -> Self {
-        let Sockets { listeners, origins, loops } = sockets;
+        let Sockets { listeners, origins, loops, monitor, control } = sockets;
         let now = Instant::now();
         Self {
             options,
@@ -74,6 +104,8 @@ impl Supervisor {
             listeners: Some(listeners),
             signals,
             loops,
+            monitor,
+            control,
             phase: Phase::Starting,
             since: now,
             generation: 1,
@@ -81,6 +113,8 @@ impl Supervisor {
             predecessor: None,
             successor: None,
             pid_file: None,
+            notify: Notify::new(),
+            reloading: false,
         }
     }
 
@@ -96,7 +130,7 @@ impl Supervisor {
         loop {
             self.crew.kill_overdue();
             if let Some(listeners) = &self.listeners {
-                self.crew.fill(listeners, None);
+                self.crew.fill(listeners, self.monitor.0.as_ref());
             }
             if self.phase == Phase::Starting && self.crew.is_complete() {
                 self.serving();
@@ -106,6 +140,10 @@ impl Supervisor {
             {
                 return if code == 0 { Ok(()) } else { Err(Failure::Told(code)) };
             }
+            if self.reloading && !self.crew.is_rolling_out() {
+                self.reloading = false;
+                self.notify.ready();
+            }
             self.wait();
             self.hear_workers(parse);
             while let Some(signal) = self.signals.come() {
@@ -113,18 +151,23 @@ impl Supervisor {
             }
             self.look_at_memory();
             self.look_at_relatives();
+            if let Some(control) = &self.control {
+                control.answer(|| self.report());
+            }
         }
     }
 
     /// Waits until something happens or is due.
-    fn wait(&self) {
+    fn wait(&mut self) {
         let due = self.crew.next_due().map(|at| at.saturating_duration_since(Instant::now()));
         let patience = if self.crew.settings.limits.counts_memory() { LOOK } else { LONG };
+        let patience = self.notify.watchdog().unwrap_or(patience).min(patience);
         let timeout = Timespec::try_from(due.unwrap_or(patience).min(patience) + ROUNDING).ok();
         let channels: Vec<_> =
             self.crew.processes().filter_map(|(_, process)| process.channel.as_ref()).collect();
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         fds.extend(channels.iter().map(|channel| PollFd::new(*channel, PollFlags::IN)));
+        fds.extend(self.control.iter().map(|control| PollFd::new(control, PollFlags::IN)));
         let before = self.predecessor.as_ref().and_then(Predecessor::channel);
         fds.extend(before.iter().map(|channel| PollFd::new(channel, PollFlags::IN)));
         let after = self.successor.as_ref().and_then(Successor::channel);
@@ -135,6 +178,7 @@ impl Supervisor {
     /// The server can answer: whoever started it hears so.
     fn serving(&mut self) {
         self.phase = Phase::Serving;
+        self.notify.ready();
         if let Some(predecessor) = &self.predecessor {
             predecessor.tell_serving();
         }
@@ -219,6 +263,8 @@ impl Supervisor {
         if matches!(self.phase, Phase::Stopping(_)) {
             return;
         }
+        self.notify.reloading();
+        self.reloading = true;
         match self.try_reload(parse) {
             Ok(()) => tracing::info!("reloading: workers are replaced one after the other"),
             Err(failure) => tracing::error!("not reloaded, what was served is served on: {failure}"),
@@ -231,6 +277,7 @@ impl Supervisor {
         let prepared = Prepared::open(&options, None)?; // a check: workers open their own
         let has_application = options.targets.have_application();
         let count = options.workers.count(has_application)?.unwrap_or(1);
+        let monitor = self.monitor.open_again(&options.monitor.addresses()?)?;
         let next = listeners.open_again(&options.targets.addresses(), options.https.redirect_http)?;
         for warning in warnings {
             tracing::warn!("{warning}");
@@ -241,6 +288,7 @@ impl Supervisor {
         let limits = Limits::new(&options.workers, &options.server);
         self.origins = prepared.origins(&next);
         self.listeners = Some(next);
+        self.monitor = monitor;
         self.crew.roll_out(Settings { arguments, generation: self.generation, limits });
         // TTIN and TTOU hold until the configuration says something new.
         let before = self.options.workers.count(self.options.targets.have_application())?.unwrap_or(1);
@@ -303,6 +351,7 @@ impl Supervisor {
             Phase::Stopping(code) => Phase::Stopping(code),
             _ => Phase::Stopping(code),
         };
+        self.notify.stopping();
         // Now the workers alone have the sockets: they close them when nothing is queued any more.
         self.listeners = None;
         self.crew.end(order, after);

@@ -20,6 +20,7 @@ use crate::signals::Caught;
 
 mod backoff;
 pub(crate) mod channel;
+pub mod control;
 mod crew;
 pub(crate) mod inherit;
 mod life;
@@ -30,8 +31,9 @@ pub(crate) mod program;
 pub mod report;
 mod upgrade;
 
+use control::Control;
 use crew::{Crew, Settings};
-use life::{Sockets, Supervisor};
+use life::{Monitored, Sockets, Supervisor};
 use limits::Limits;
 use program::Program;
 pub(crate) use upgrade::Predecessor;
@@ -56,6 +58,10 @@ pub struct Options {
     /// Replace a worker that takes more memory, in bytes
     #[arg(long, value_name = "B", value_parser = number::some_bytes::<u64>)]
     pub max_rss: Option<u64>,
+
+    /// Where `salver status` finds the supervisor: a path, or `off` [default: its number, in /run/salver or $XDG_RUNTIME_DIR/salver]
+    #[arg(long, value_name = "PATH|off")]
+    pub control_socket: Option<control::Place>,
 }
 
 /// How many workers.
@@ -122,12 +128,14 @@ pub(crate) fn run(
             listeners
         }
     };
+    let monitor = Monitored::open(&options.monitor.addresses()?)?;
+    let control = Control::open(options.workers.control_socket.as_ref())?;
     let origins = prepared.origins(&listeners);
     drop(prepared); // it was a check: each worker opens its own
     let limits = Limits::new(&options.workers, &options.server);
     let settings = Settings { arguments, generation: 1, limits };
     let crew = Crew::new(program, argv, settings, (count, loops), listeners.loops());
-    let sockets = Sockets { listeners, origins, loops };
+    let sockets = Sockets { listeners, origins, loops, monitor, control };
     Supervisor::new(options, crew, sockets, signals).after(predecessor, pid_file).run(parse)
 }
 

@@ -143,8 +143,6 @@ impl Process {
     /// Memory and processor time, as the kernel tells.
     pub(super) fn report(&self, place: Option<usize>) -> report::Worker {
         let pid = self.pid.as_raw_pid();
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let (rss, cpu_seconds) = usage(&stat).unwrap_or_default();
         report::Worker {
             pid: pid.unsigned_abs(),
             place,
@@ -154,19 +152,9 @@ impl Process {
             in_flight: self.load.counts.in_flight,
             connections: self.load.counts.connections,
             requests: self.load.counts.requests,
-            rss,
-            cpu_seconds,
+            ..report::Worker::of_process(pid.unsigned_abs())
         }
     }
-}
-
-/// Resident bytes and processor seconds of `/proc/…/stat` (proc_pid_stat(5)).
-fn usage(stat: &str) -> Option<(u64, f64)> {
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-    let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
-    let ticks = number(11)? + number(12)?;
-    let per_second = rustix::param::clock_ticks_per_second();
-    Some((number(21)? * rustix::param::page_size() as u64, ticks as f64 / per_second as f64))
 }
 
 /// How a process ended, in words.
@@ -178,20 +166,5 @@ pub(super) fn ending(status: WaitStatus) -> String {
             format!("signal {signal}, {name}")
         }
         _ => "no word".into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn usage_is_read_behind_a_name_with_anything_in_it() {
-        let stat =
-            "7 (a) b (c) S 1 1 1 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 1 0 1 1000 3 18446744073709551615";
-        let (rss, seconds) = usage(stat).unwrap();
-        assert_eq!(rss, 3 * rustix::param::page_size() as u64);
-        assert!((seconds - 300.0 / rustix::param::clock_ticks_per_second() as f64).abs() < 1e-9);
-        assert_eq!(usage(""), None);
     }
 }

@@ -105,7 +105,6 @@ impl Worker {
         self.state().totals.insert(name.into(), value);
     }
 
-    #[expect(dead_code, reason = "for the monitor")]
     /// What the supervisor knows of the whole server; `None` if it does not answer.
     pub(crate) async fn report(&self) -> Option<Report> {
         let (send, receive) = oneshot::channel();

@@ -10,6 +10,7 @@ use salver::listen::Listeners;
 
 use crate::applications::Host;
 use crate::args;
+use crate::monitor::{self, Source};
 use crate::prepared::Prepared;
 use crate::run::Failure;
 use crate::signals::Caught;
@@ -45,12 +46,14 @@ pub(crate) fn run(channel: Channel, host: Option<&dyn Host>) -> Result<(), Failu
     let mut prepared = Prepared::open(&options, host)?;
     prepared.drop_privileges()?;
     worker.counts(prepared.meter.clone(), prepared.log.clone());
-    drop(monitored);
+    let monitored = monitored.map(|listeners| monitor::start(listeners, Source::Supervisor(worker.clone())));
+    let monitored = monitored.transpose()?;
     prepared.run(listeners, host, |stop| {
         worker.stops(stop);
         worker.ready();
     })?;
     worker.last_load();
+    monitor::end(monitored);
     Ok(())
 }
 

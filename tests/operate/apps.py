@@ -1,0 +1,30 @@
+"""Applications that misbehave, for the tests beside it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Callable, Iterable
+
+Start = Callable[[str, list[tuple[str, str]]], object]
+
+
+def app(environ: dict[str, str], start_response: Start) -> Iterable[bytes]:
+    """The path says what it does."""
+    path = environ["PATH_INFO"]
+    if path == "/exit":
+        os._exit(3)
+    if path == "/crash":
+        ctypes.string_at(0)
+    if path == "/sleep":
+        time.sleep(60)  # nothing of Python runs: no exception ends it
+    if path == "/loop":
+        while True:
+            pass
+    if path == "/hold":
+        ctypes.PyDLL(None).sleep(60)  # holds the interpreter's lock
+    if path == "/second":
+        time.sleep(1)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]

@@ -1,0 +1,129 @@
+"""Applications that die, hang or hold the interpreter's lock: only their own requests suffer."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import unittest
+from pathlib import Path
+
+from tests.operate.crew import Clients, children
+from tests.python.hosting import Host
+from tests.support import Folder, until
+
+HERE = Path(__file__).parent
+TIMEOUT = 2
+
+
+class Applications(unittest.TestCase):
+    """Two workers that host `apps.py`."""
+
+    def host(self, *options: str, workers: int = 2, folder: Path = HERE) -> Host:
+        """Started."""
+        host = Host("apps:app", "--workers", str(workers), "--access-log", "off", *options, folder=folder)
+        self.addCleanup(host.__exit__)
+        until("all workers run", lambda: len(children(host.pid)) == workers)
+        return host
+
+    def ask(self, host: Host, path: str) -> tuple[int, float]:
+        """The status (0 where the connection was closed) and how long it took."""
+        start = time.monotonic()
+        try:
+            status = host.get(path).status
+        except ConnectionError:
+            status = 0
+        return status, time.monotonic() - start
+
+    def check_death(self, path: str, how: str) -> None:
+        host = self.host()
+        before = children(host.pid)
+        status, _ = self.ask(host, path)
+        self.assertIn(status, (0, 502, 504))
+        until("another worker", lambda: len(children(host.pid)) == 2 and children(host.pid) != before, 1)
+        self.assertIn(how, host.log())
+        until("it answers", lambda: self.ask(host, "/")[0] == 200)
+        self.assertEqual({self.ask(host, "/")[0] for _ in range(20)}, {200})
+
+    def test_exit(self) -> None:
+        self.check_death("/exit", "exit code 3")
+
+    def test_segmentation_fault(self) -> None:
+        self.check_death("/crash", "signal 11, SIGSEGV")
+
+    def check_stuck(self, path: str, *, others: bool) -> None:
+        """One call hangs; it gets 504, others of the same worker are answered if the lock is free, and the worker is replaced."""
+        host = self.host("--timeout", str(TIMEOUT), "--graceful-timeout", "2", workers=1)
+        [worker] = children(host.pid)
+        answers: list[tuple[int, float]] = []
+        stuck = threading.Thread(target=lambda: answers.append(self.ask(host, path)))
+        start = time.monotonic()
+        stuck.start()
+        if others:
+            time.sleep(0.3)
+            self.assertEqual(self.ask(host, "/")[0], 200)
+        until("another takes its place", lambda: self.pid(host) not in (0, worker), TIMEOUT + 4)
+        took = time.monotonic() - start
+        print(f"{path}: replaced after {took:.1f} s", flush=True)
+        self.assertLess(took, TIMEOUT + 3)  # 2 s of the specification, and a moment for a busy machine
+        stuck.join(10)
+        self.assertEqual([status for status, _ in answers], [504] if others else [answers[0][0]])
+        self.assertIn(answers[0][0], (0, 502, 504))
+        until("the stuck one is gone", lambda: worker not in children(host.pid), 8)
+
+    def pid(self, host: Host) -> int:
+        """Who answers; 0 if nobody does at once."""
+        try:
+            with host.connect() as wire:
+                wire.socket.settimeout(0.5)
+                return int(wire.ask("GET", "/", {"Connection": "close"}).body)
+        except (OSError, ValueError):
+            return 0
+
+    def test_asleep(self) -> None:
+        self.check_stuck("/sleep", others=True)
+
+    def test_holding_the_lock(self) -> None:
+        self.check_stuck("/hold", others=False)
+
+    def test_an_exception_ends_a_loop_and_the_worker_stays(self) -> None:
+        host = self.host("--timeout", str(TIMEOUT), workers=1)
+        before = children(host.pid)
+        status, took = self.ask(host, "/loop")
+        self.assertEqual(status, 504)
+        self.assertLess(took, TIMEOUT + 2)
+        time.sleep(2)  # the time after which it would be replaced
+        self.assertEqual(children(host.pid), before)
+        self.assertEqual(self.ask(host, "/")[0], 200)
+
+    def test_reload_of_code_loses_nothing(self) -> None:
+        with Folder() as folder:
+            source = "def app(environ, start):\n    start('200 OK', [('X-Code', '{}')])\n    return [b'x']\n"
+            folder.write("apps.py", source.format(1))
+            host = self.host(folder=folder.path)
+            clients = Clients(host, {"/": b"x"})
+            for number in (2, 3):
+                folder.write("apps.py", source.format(number))
+                host.signal(signal.SIGHUP)
+                until("the new code answers", lambda: self.code(host) == {str(number)})  # noqa: B023
+            folder.write("apps.py", "def app(:\n")
+            before = children(host.pid)
+            host.signal(signal.SIGHUP)
+            until("it is told", lambda: "not reloaded, what was served is served on" in host.log())
+            self.assertIn("SyntaxError", host.log())
+            self.assertIn("apps:app", host.log())
+            self.assertLessEqual(set(children(host.pid)), set(before), "nobody new")
+            folder.write("apps.py", source.format(4))
+            host.signal(signal.SIGHUP)
+            until("the next good one answers", lambda: self.code(host) == {"4"})
+            self.assertEqual(clients.stop(), {}, host.log())
+
+    def code(self, host: Host) -> set[str | None]:
+        """Which code answers on new connections."""
+        return {host.get("/").header("X-Code") for _ in range(8)}
+
+    def test_an_application_that_cannot_be_imported_ends_the_start(self) -> None:
+        with Folder() as folder:
+            folder.write("apps.py", "import no_such_module\n")
+            with self.assertRaisesRegex(AssertionError, "(?s)no_such_module.*salver: error: apps:app"):
+                self.host(folder=folder.path)
