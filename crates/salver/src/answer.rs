@@ -13,7 +13,7 @@ use crate::finish::log::Seen;
 use crate::finish::{compress, page};
 use crate::guard::Permit;
 use crate::handler::gateway::InternalRedirect;
-use crate::handler::{Answer, Handler, Response};
+use crate::handler::{Answer, Handler, Reply, Response};
 use crate::http1::Fault;
 use crate::http1::head::Malformed;
 use crate::request::{Peer, Request};
@@ -39,14 +39,28 @@ pub(crate) struct Asked {
     scheme: Scheme,
 }
 
+/// A request that its handler has; the answer may be there already.
+pub(crate) struct Begun<'s> {
+    site: &'s Site,
+    seen: Seen,
+    asked: Asked,
+    permit: Option<Permit>,
+    reply: Reply<'s>,
+}
+
 /// One request, from parsed head to finished response. `line` is its request line; `settled` comes when what the handler left
 /// of its content is read or given up, and says what was wrong with it: that is the request's fault, whatever the handler made of it.
 pub(crate) async fn answer(
     site: &Site,
-    mut request: Request,
+    request: Request,
     line: Bytes,
     settled: impl Future<Output = Option<Fault>>,
 ) -> Answered {
+    begin(site, request, line).end(settled).await
+}
+
+/// The steps up to the handler. An answer that is there at once needs no future, which costs as much as all of them.
+pub(crate) fn begin(site: &Site, mut request: Request, line: Bytes) -> Begun<'_> {
     site.guard.forwarded(&mut request);
     let mut seen = site.log.seen(&request, line).counted(site.meter.begin());
     let asked = Asked::of(&request);
@@ -54,16 +68,39 @@ pub(crate) async fn answer(
     let (permit, reply) = match passed {
         Ok((permit, Found { handler, rest, place })) => {
             seen.met(place);
-            (permit, redirected(site, handle(handler, request, rest).await).await)
+            (permit, handle(handler, request, rest))
         }
-        Err(error) => (None, Err(error)),
+        Err(error) => (None, Reply::ready(Err(error))),
     };
-    let reply = match settled.await {
-        Some(fault) => Err(fault.into()),
-        None => reply,
-    };
-    let response = finish(site, &mut seen, &asked, reply);
-    Answered { response, seen, permit }
+    Begun { site, seen, asked, permit, reply }
+}
+
+impl Begun<'_> {
+    /// Takes the reply if it is there and leads nowhere else: what is left is [`Begun::finish`].
+    pub(crate) fn take_reply(&mut self) -> Option<Answer> {
+        let Reply::Ready(reply) = &mut self.reply else { return None };
+        reply.take_if(|reply| {
+            reply.as_ref().is_ok_and(|reply| reply.extensions().get::<InternalRedirect>().is_none())
+                || reply.is_err()
+        })
+    }
+
+    /// The steps behind the handler, once its reply comes.
+    pub(crate) async fn end(mut self, settled: impl Future<Output = Option<Fault>>) -> Answered {
+        let reply = redirected(self.site, wait(&mut self.reply).await).await;
+        let reply = match settled.await {
+            Some(fault) => Err(fault.into()),
+            None => reply,
+        };
+        self.finish(reply)
+    }
+
+    /// What every reply goes through.
+    pub(crate) fn finish(self, reply: Answer) -> Answered {
+        let Self { site, mut seen, asked, permit, .. } = self;
+        let response = finish(site, &mut seen, &asked, reply);
+        Answered { response, seen, permit }
+    }
 }
 
 /// The answer to a head that is none: no handler sees it.
@@ -97,7 +134,7 @@ async fn redirected(site: &Site, mut reply: Answer) -> Answer {
         let Some(redirect) = target(&mut reply) else { return reply };
         let request = redirect.into_request();
         reply = match site.routes.find(&request) {
-            Ok(Found { handler, rest, .. }) => handle(handler, request, rest).await,
+            Ok(Found { handler, rest, .. }) => wait(&mut handle(handler, request, rest)).await,
             Err(error) => Err(error),
         };
     }
@@ -111,11 +148,15 @@ async fn redirected(site: &Site, mut reply: Answer) -> Answer {
 }
 
 /// Calls the handler; if it panics, that costs its own request a 500 and nothing else.
-async fn handle(handler: &dyn Handler, request: Request, rest: SafePath) -> Answer {
+fn handle(handler: &dyn Handler, request: Request, rest: SafePath) -> Reply<'_> {
     let started = catch_unwind(AssertUnwindSafe(|| handler.handle(request, rest)));
-    let Ok(mut reply) = started else { return Err(panicked()) };
+    started.unwrap_or_else(|_| Reply::ready(Err(panicked())))
+}
+
+/// Waits for a reply, whose future may panic, too.
+async fn wait(reply: &mut Reply<'_>) -> Answer {
     poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| Future::poll(Pin::new(&mut reply), cx)));
+        let polled = catch_unwind(AssertUnwindSafe(|| Future::poll(Pin::new(&mut *reply), cx)));
         polled.unwrap_or_else(|_| std::task::Poll::Ready(Err(panicked())))
     })
     .await

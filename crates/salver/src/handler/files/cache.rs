@@ -4,7 +4,7 @@
 //! sets a mark, and moves nothing). Cut in parts with a lock each, so that loops seldom meet.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,12 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub(crate) struct Cache<V> {
     shards: Box<[Mutex<Shard<V>>]>,
-    hasher: RandomState,
 }
 
 #[derive(Debug)]
 struct Shard<V> {
-    places: HashMap<Arc<[u8]>, usize>,
+    places: HashMap<Arc<[u8]>, usize, Fnv>,
     slots: Vec<Option<Slot<V>>>,
     free: Vec<usize>,
     hand: usize,
@@ -40,7 +39,7 @@ impl<V> Cache<V> {
     pub(crate) fn new(max_bytes: usize, max_entries: usize) -> Self {
         let shard = || {
             Mutex::new(Shard {
-                places: HashMap::new(),
+                places: HashMap::default(),
                 slots: Vec::new(),
                 free: Vec::new(),
                 hand: 0,
@@ -49,7 +48,7 @@ impl<V> Cache<V> {
                 max_entries: max_entries / SHARDS,
             })
         };
-        Self { shards: (0..SHARDS).map(|_| shard()).collect(), hasher: RandomState::new() }
+        Self { shards: (0..SHARDS).map(|_| shard()).collect() }
     }
 
     /// The value of `key`.
@@ -103,7 +102,8 @@ impl<V> Cache<V> {
     }
 
     fn shard(&self, key: &[u8]) -> Option<MutexGuard<'_, Shard<V>>> {
-        let shard = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
+        // The map's places come from the same hash's other bits.
+        let shard = usize::try_from((Fnv::default().hash_one(key) >> 32) % SHARDS as u64).unwrap_or(0);
         // No code under the lock panics half-way through a change.
         self.shards.get(shard).map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -144,6 +144,34 @@ impl<V> Shard<V> {
                 _ => {}
             }
         }
+    }
+}
+
+/// The hash of a name: FNV-1a, a few instructions a byte. Only names of files that there are get into the cache, and not many of
+/// them: nobody gains by choosing them so that they meet.
+#[derive(Debug)]
+struct NameHasher(u64);
+
+type Fnv = BuildHasherDefault<NameHasher>;
+
+impl Default for NameHasher {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {} // a name's length says nothing that its bytes do not
+
+    fn finish(&self) -> u64 {
+        // The map looks at the highest bits, where short names differ least.
+        self.0 ^ self.0 >> 29
     }
 }
 

@@ -6,7 +6,7 @@ use super::Next;
 use super::read::{Gone, Upload, UploadState};
 use super::send::Sent;
 use super::wire::{Client, Wire};
-use crate::answer::{self, Answered};
+use crate::answer::{self, Answered, Begun};
 use crate::body::Body;
 use crate::finish::log::Outcome;
 use crate::http1::body::BodyReader;
@@ -35,17 +35,14 @@ impl Wire<'_> {
             body,
             peer: self.peer.clone(),
         };
-        let incoming = upload.incoming.clone();
-        let settled = async {
-            match incoming {
-                Some(incoming) => incoming.settled().await,
-                None => None,
-            }
-        };
-        let answer = answer::answer(&shared.site, request, head.line, settled);
-        let answered = match self.drive(&mut upload, answer).await {
-            Ok(answered) => answered,
-            Err(Gone) => return Next::Close,
+        let mut begun = answer::begin(&shared.site, request, head.line);
+        let at_once = if upload.incoming.is_none() { begun.take_reply() } else { None };
+        let answered = match at_once {
+            Some(reply) => begun.finish(reply),
+            None => match Box::pin(self.wait_for(&mut upload, begun)).await {
+                Ok(answered) => answered,
+                Err(Gone) => return Next::Close,
+            },
         };
         asked.keep_alive = asked.keep_alive && !shared.is_stopping() && upload.may_end_well();
         let Answered { response, seen, permit } = answered;
@@ -68,6 +65,18 @@ impl Wire<'_> {
             false if self.has_input() => Next::Linger,
             false => Next::Close,
         }
+    }
+
+    /// Waits for an answer that is not there yet, and for the request's body.
+    async fn wait_for(&mut self, upload: &mut Upload, begun: Begun<'_>) -> Result<Answered, Gone> {
+        let incoming = upload.incoming.clone();
+        let settled = async {
+            match incoming {
+                Some(incoming) => incoming.settled().await,
+                None => None,
+            }
+        };
+        self.drive(upload, begun.end(settled)).await
     }
 
     /// Answers a head that is none; nothing that follows it is acted upon.

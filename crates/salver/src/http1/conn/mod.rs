@@ -145,7 +145,7 @@ impl Connection {
                         return next;
                     }
                 },
-                read::Start::Refused(malformed) => return wire.refuse(malformed).await,
+                read::Start::Refused(malformed) => return Box::pin(wire.refuse(malformed)).await,
                 read::Start::Idle => return Next::Keep,
                 read::Start::Gone => return Next::Close,
             }

@@ -114,13 +114,20 @@ impl Wire<'_> {
                 *sent = bytes.len() as u64;
                 Ok(())
             }
-            (_, Body::File(range)) => self.send_file(range, sent).await,
-            (framing, Body::Stream(stream)) => self.send_stream(upload, framing, stream, sent).await,
+            // Boxed, so that the future of what is short and frequent is small.
+            (_, Body::File(range)) => Box::pin(self.send_file(range, sent)).await,
+            (framing, Body::Stream(stream)) => {
+                Box::pin(self.send_stream(upload, framing, stream, sent)).await
+            }
         }
     }
 
     /// Sends `output` and `bytes` behind it.
     async fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() <= COPIED {
+            self.output.extend_from_slice(bytes);
+            return self.flush(More::No).await;
+        }
         let mut tail = bytes;
         poll_fn(|cx| self.poll_send(cx, &mut tail)).await
     }
@@ -241,6 +248,8 @@ impl Wire<'_> {
 
 /// Files up to this are read and sent in one piece, in bytes.
 const SMALL_FILE: u64 = 64 * 1024;
+/// Content up to this is copied behind its head: a second piece costs the kernel more, in bytes.
+const COPIED: usize = 2 * 1024;
 /// How much one `sendfile` may send before other connections have their turn, in bytes.
 const SENDFILE_PIECE: usize = 1024 * 1024;
 /// How much is gathered before it is sent, in bytes.

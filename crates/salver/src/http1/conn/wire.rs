@@ -88,7 +88,8 @@ impl<'c> Wire<'c> {
                 return Poll::Ready(Ok(()));
             }
             let head_length = head.len();
-            let written = self.io.poll_write(cx, &[IoSlice::new(head), IoSlice::new(tail)]);
+            let (slices, both) = ([IoSlice::new(head)], [IoSlice::new(head), IoSlice::new(tail)]);
+            let written = self.io.poll_write(cx, if tail.is_empty() { &slices } else { &both });
             let count = ready!(self.sending(written))?;
             self.sent += count.min(head_length);
             tail.advance(count.saturating_sub(head_length));
