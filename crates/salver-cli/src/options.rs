@@ -25,6 +25,10 @@ pub struct Options {
     #[command(flatten, next_help_heading = "HTTPS")]
     pub https: https::Options,
 
+    /// Certificates of a public authority.
+    #[command(flatten)]
+    pub acme: https::acme::Options,
+
     /// Certificates and clients.
     #[command(flatten)]
     pub tls: tls::Options,
@@ -96,4 +100,6 @@ const SOURCES: &str = "Each option is also a key of the config file (keep_alive 
     configuration with no request lost, USR1 reopens the access log. With workers: TTIN and TTOU start and stop one more, USR2 \
     starts the new program on the same sockets.\n\n\
     `salver status` shows the workers of a running server (a folder of that name is `salver ./status`).\n\n\
+    HTTPS: `salver --tls` needs no files. `salver trust` makes this machine trust its authority, `salver untrust` undoes that \
+    (where a file or folder of that name exists, it is served instead).\n\n\
     Examples:\n  salver ~/site 9000\n  salver shop.wsgi:application --mount /static=./static\n  salver -b 127.0.0.1 --mount /docs=./manual --mount /api=cgi:./scripts";

@@ -55,6 +55,11 @@ pub(crate) fn event(line: &str) {
     to_stderr(line);
 }
 
+/// Says what a subcommand did.
+pub(crate) fn line(text: &str) {
+    to_stdout(text);
+}
+
 /// Says that Ctrl-C was heard.
 pub(crate) fn interrupted() {
     to_stdout("\nKeyboard interrupt received, exiting.");

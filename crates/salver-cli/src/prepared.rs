@@ -10,6 +10,7 @@ use salver::{Error, Handler, Origin, Reply, Request, Running, SafePath, Server, 
 
 use crate::access::Needed;
 use crate::applications::Host;
+use crate::https::Https;
 use crate::options::Options;
 use crate::privileges::Privileges;
 use crate::run::Failure;
@@ -22,6 +23,8 @@ pub(crate) struct Prepared {
     pub(crate) meter: Meter,
     pub(crate) log: Arc<AccessLog>,
     server: Server,
+    /// What has its certificates renewed.
+    https: Option<Https>,
     /// How applications are called; `None` where there are none.
     turns: Option<Turns>,
     privileges: Privileges,
@@ -41,21 +44,25 @@ impl Prepared {
         let site = site.look(&options.files.listing.look)?;
         let turns = Turns::new(&options.turns);
         turns.set_timeout(options.gateway.timeout.into());
+        let https = https::open(options)?;
+        let site = match https.as_ref().and_then(|https| https.acme.clone()) {
+            Some(acme) => site.mount(https::acme::CHALLENGES, https::acme::Challenges(acme))?,
+            None => site,
+        };
         let site = targets::mount(site, options, |application| match host {
             Some(host) => host.open(application, &turns, options),
             None => Ok(Arc::new(Unhosted)),
         })?;
-        let tls = https::open(options)?;
         let privileges = Privileges::open(&options.process)?;
         let needed = if privileges.are_kept() { Vec::new() } else { options.targets.needed() };
         let meter = site.meter();
         let turns = options.targets.have_application().then_some(turns);
         let server = Server::new(site).http1(options.http1.clone()).options(options.server.clone());
         let mut server = server.http2(options.http2.clone()).when_relieved(memory::give_back);
-        if let Some(tls) = tls {
-            server = server.tls(tls);
+        if let Some(https) = &https {
+            server = server.tls(https.tls.clone());
         }
-        Ok(Self { meter, log, server, turns, privileges, needed })
+        Ok(Self { meter, log, server, https, turns, privileges, needed })
     }
 
     /// Becomes who the options name, once everything is bound.
@@ -77,6 +84,9 @@ impl Prepared {
     /// # Errors
     /// The system refuses a thread or an event queue.
     pub(crate) fn start(self, listeners: Listeners) -> Result<Running, StartError> {
+        if let Some(https) = &self.https {
+            https.keep();
+        }
         self.server.start(listeners)
     }
 
@@ -96,6 +106,9 @@ impl Prepared {
             running.wait();
             return Ok(());
         };
+        if let Some(https) = &self.https {
+            https.keep();
+        }
         let driven = self.server.drive(listeners)?;
         started(driven.stop());
         host.run(driven, turns)

@@ -9,6 +9,7 @@ use salver::StartError;
 
 use crate::applications::Host;
 use crate::args::{self, Parsed, Refusal};
+use crate::https::trust::Action;
 use crate::prepared::Prepared;
 use crate::supervisor::program::Program;
 use crate::supervisor::{self, Predecessor, inherit};
@@ -55,6 +56,9 @@ pub(crate) fn run(argv: Vec<OsString>, host: Option<&dyn Host>) -> Result<(), Fa
     if options.args.print_config {
         output::config(&args::as_toml(&parsed)?);
         return Ok(());
+    }
+    if let Some(action) = Action::asked(options) {
+        return Ok(action.run(options, output::line)?);
     }
     let has_application = options.targets.have_application();
     if has_application && host.is_none() {

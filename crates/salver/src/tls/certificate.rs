@@ -1,5 +1,6 @@
 //! One certificate with its key, and the names it is for.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,8 +20,8 @@ pub struct Certificate {
     pub(super) key: Arc<CertifiedKey>,
     /// The names of hosts it is for, in lower case; one may begin with `*.`.
     names: Vec<String>,
-    /// When it ends, in seconds since 1970.
-    not_after: i64,
+    /// From when to when it is good, in seconds since 1970.
+    validity: Range<i64>,
 }
 
 impl Certificate {
@@ -77,23 +78,25 @@ impl Certificate {
         })
     }
 
+    /// From when on it is good, in seconds since 1970.
+    pub fn not_before(&self) -> i64 {
+        self.validity.start
+    }
+
     /// When it ends, in seconds since 1970.
     pub fn not_after(&self) -> i64 {
-        self.not_after
+        self.validity.end
     }
 
     fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, Wrong> {
         let key = aws_lc_rs::sign::any_supported_type(&key).map_err(|error| Wrong::Key(error.to_string()))?;
         let leaf = chain.first().ok_or_else(|| damaged("it is empty"))?;
-        let (names, not_after) = read(leaf, now())?;
-        let certified = CertifiedKey::new(chain, key);
-        match certified.keys_match() {
-            // A key that cannot tell its public half is believed: a client would notice.
-            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
-            Err(rustls::Error::InconsistentKeys(_)) => return Err(Wrong::Match),
-            Err(error) => return Err(damaged(&error.to_string())),
+        // Not rustls's own comparison: it refuses what it does not know, such as the answer to a challenge (RFC 8737 §3).
+        if key.public_key().is_some_and(|public| !is_key_of(&public, leaf)) {
+            return Err(Wrong::Match);
         }
-        Ok(Self { key: Arc::new(certified), names, not_after })
+        let (names, validity) = read(leaf, now())?;
+        Ok(Self { key: Arc::new(CertifiedKey::new(chain, key)), names, validity })
     }
 }
 
@@ -109,8 +112,16 @@ fn damaged(why: &str) -> Wrong {
     Wrong::Certificate(format!("the certificate is damaged ({why})"), "make or fetch it anew")
 }
 
-/// The names and the end of a certificate that is valid at `now`.
-fn read(certificate: &CertificateDer<'_>, now: i64) -> Result<(Vec<String>, i64), Wrong> {
+/// Whether a certificate is about this public key.
+fn is_key_of(public: &[u8], certificate: &CertificateDer<'_>) -> bool {
+    match X509Certificate::from_der(certificate) {
+        Ok((_, parsed)) => parsed.public_key().raw == public,
+        Err(_) => true, // which is told as what it is
+    }
+}
+
+/// The names and the time of a certificate that is valid at `now`.
+fn read(certificate: &CertificateDer<'_>, now: i64) -> Result<(Vec<String>, Range<i64>), Wrong> {
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| damaged(&error.to_string()))?;
     let validity = parsed.validity();
     let at = |time: x509_parser::time::ASN1Time| time.to_rfc2822().unwrap_or_else(|error| error);
@@ -133,7 +144,7 @@ fn read(certificate: &CertificateDer<'_>, now: i64) -> Result<(Vec<String>, i64)
     {
         names.push(name.to_ascii_lowercase());
     }
-    Ok((names, validity.not_after.timestamp()))
+    Ok((names, validity.not_before.timestamp()..validity.not_after.timestamp()))
 }
 
 /// Seconds since 1970.

@@ -1,0 +1,1 @@
+"""HTTPS with real clients and tools: testssl.sh, curl, Chromium, a private ACME authority; reloads and the local authority."""
