@@ -8,6 +8,8 @@ import subprocess
 from tests.certificates import certificate
 from tests.support import Case, Folder, require
 
+# BREACH takes a page with a secret beside something the attacker chose; a listing that is compressed has neither.
+NO_SECRET = ("BREACH",)
 # Of a certificate that vouches for itself, and of a test host without a name in DNS.
 OF_THE_TEST = (
     "cert_trust",
@@ -19,6 +21,7 @@ OF_THE_TEST = (
     "OCSP_stapling",
     "DNS_CAArecord",
     "cert_expirationStatus",
+    "cert_notAfter",
     "cert_extlifeSpan",
     "cert_validityPeriod",
     "scanTime",
@@ -64,7 +67,7 @@ class Testssl(Case):
             f"{finding['id']}: {finding['severity']} {finding['finding']}"
             for finding in findings
             if finding["severity"] in ("MEDIUM", "HIGH", "CRITICAL", "FATAL")
-            and not finding["id"].startswith(OF_THE_TEST)
+            and not finding["id"].startswith((*OF_THE_TEST, *NO_SECRET))
         ]
         print(f"{len(findings)} findings, {len(bad)} of medium severity or worse", flush=True)
         self.assertEqual(bad, [])
