@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from bench import content
+from bench import content, secure
 from bench.loads import Load
-from bench.works import AT_REST, BESIDE_IDLE, IDLE_MEMORY, UNDER_LOAD, Work
+from bench.works import AT_REST, BESIDE_IDLE, GREETED, IDLE_MEMORY, UNDER_LOAD, Work
 
 
 class How(Enum):
@@ -65,6 +65,12 @@ GREETING = Load("/", length=len(content.SMALL_BODY), holds=content.SMALL_BODY)
 def of_hosts(**at_most: float) -> tuple[Target, ...]:
     """The targets of a row that servers of WSGI applications can do; peers that are not named are shown."""
     return tuple(Target(at_most.get(peer), of=HOSTS[0], to=peer) for peer in HOSTS[1:])
+
+
+def of_secure(at_most: float) -> tuple[Target, ...]:
+    """The targets of a row of HTTPS."""
+    first, *peers = secure.NAMES
+    return tuple(Target(at_most, of=first, to=peer) for peer in peers)
 
 
 CASES = (
@@ -171,6 +177,23 @@ CASES = (
             Target(12, How.ITSELF, key="binary_mib"),
         ),
     ),
+    Case(
+        "h2",
+        "13-byte file by HTTP/2 within TLS, 16 connections of 16 streams",
+        UNDER_LOAD,
+        secure.NAMES,
+        replace(SMALL, connections=16, streams=16, per_second=30_000, secure=True),
+        of_secure(1.0),
+    ),
+    Case(
+        "tls-1m",
+        "1 MiB file by HTTP/1.1 within TLS 1.3, 16 connections",
+        UNDER_LOAD,
+        secure.NAMES,
+        Load(content.LARGE, connections=16, length=content.LARGE_LENGTH, per_second=600, secure=True),
+        of_secure(1.05),
+    ),
+    Case("handshake", "whole handshakes", GREETED, secure.NAMES, replace(SMALL, secure=True), of_secure(1.0)),
     Case(
         "wsgi",
         "WSGI hello, 64 connections",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench import secure
 from bench.servers import SERVERS, Place, Port, Server
 
 APPLICATIONS = Path(__file__).with_name("applications")
@@ -86,4 +87,4 @@ HOSTS = (
     Server("waitress", "py:waitress", waitress, optional=True),
     Server("http.server-class", "py:http.server", http_server),
 )
-CONTESTANTS = (*SERVERS, *HOSTS)
+CONTESTANTS = (*SERVERS, *secure.SERVERS, *HOSTS)

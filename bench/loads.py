@@ -30,6 +30,8 @@ class Load:
     application: str = ""  #: the `module:attribute` that is hosted
     threads: int = 0  #: that may run it at once; 0: the server's own choice
     body: bytes = b""  #: what is sent, by POST
+    streams: int = 0  #: by HTTP/2, so many at once on each connection; 0: by HTTP/1.1
+    secure: bool = False  #: within TLS
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def drive(
     programs: Mapping[str, str], load: Load, port: int, fields: Mapping[str, str], seconds: int
 ) -> Outcome:
     """Loads the server for about `seconds`. Any answer that is not 2xx or 3xx spoils it."""
-    url = f"http://{HOST}:{port}{load.path}"
+    url = f"{'https' if load.secure else 'http'}://{HOST}:{port}{load.path}"
     with tempfile.TemporaryDirectory(prefix="bench-load-") as folder:
         if load.per_second is None:
             command = wrk_command(programs["wrk"], load, url, fields, seconds)
@@ -73,9 +75,10 @@ def _wrk_script(folder: Path, body: bytes) -> Path:
 
 
 def h2load_command(program: str, load: Load, url: str, requests: int, log: Path) -> list[str]:
-    """HTTP/1.1, one request at a time on each connection."""
+    """HTTP/1.1, one request at a time on each connection; or HTTP/2."""
     clients = min(load.connections, requests)
-    return [program, "--h1", "-t1", f"-c{clients}", "-m1", f"-n{requests}", f"--log-file={log}", url]
+    shape = [f"-m{load.streams}"] if load.streams else ["--h1", "-m1"]
+    return [program, *shape, "-t1", f"-c{clients}", f"-n{requests}", f"--log-file={log}", url]
 
 
 def parse_wrk(text: str) -> Outcome:

@@ -24,7 +24,7 @@ from bench.works import whole_answer
 REPOSITORY = Path(__file__).resolve().parent.parent
 #: Programs that are salver.
 OURS = ("salver", "py:salver")
-LOAD_PROGRAMS = ("wrk", "h2load", "taskset")
+LOAD_PROGRAMS = ("wrk", "h2load", "openssl", "taskset")
 #: What the floor repeats if there is no salver to learn from: an answer of the same length.
 PLAIN_ANSWER = (
     b"HTTP/1.1 200 OK\r\nServer: salver\r\nDate: Mon, 23 Nov 2026 06:27:00 GMT\r\n"

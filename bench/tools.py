@@ -35,6 +35,9 @@ PROGRAMS = {
     "taskset": Program("taskset", "--version", "util-linux"),
     "python": Program(sys.executable, "--version"),
     "nginx": Program("nginx", "-v", "nginx-light"),
+    "caddy": Program("caddy", "version", "caddy"),
+    "h2o": Program("h2o", "--version", "h2o"),
+    "openssl": Program("openssl", "version", "openssl"),
     "lighttpd": Program("lighttpd", "-v", "lighttpd"),
     "apache": Program("apache2", "-v", "apache2-bin"),
 }

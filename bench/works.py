@@ -13,6 +13,7 @@ from bench.client import HOST, Failed, exchange, fetch, held, request_bytes, war
 from bench.loads import Load, drive
 from bench.process import machine_busy_seconds
 from bench.running import Running, Surroundings, running
+from bench.secure import handshakes
 from bench.servers import Server
 
 WARM_SECONDS = 0.25
@@ -74,6 +75,21 @@ def idle_memory(server: Server, load: Load, around: Surroundings) -> dict[str, f
     }
 
 
+def greeted(server: Server, load: Load, around: Surroundings) -> dict[str, float]:
+    """Whole handshakes, one after the other, each on a connection of its own."""
+    with running(server, around, load) as target:
+        _ask(target.port, load)
+        handshakes(around.programs, target.port, 1)
+        before = target.tree.cpu_seconds()
+        count, seconds = handshakes(around.programs, target.port, around.seconds)
+        spent = target.tree.cpu_seconds() - before
+    return {
+        "handshake_us": spent / count * 1e6,
+        "per_cpu_second": count / spent,
+        "per_second": count / seconds,
+    }
+
+
 def at_rest(server: Server, load: Load, around: Surroundings) -> dict[str, float]:
     """From start to first answer; memory then; size of the program."""
     with running(server, around) as target:
@@ -87,7 +103,7 @@ def at_rest(server: Server, load: Load, around: Surroundings) -> dict[str, float
 
 def _loaded(target: Running, load: Load, around: Surroundings) -> dict[str, float]:
     fields = _ask(target.port, load)
-    warm(target.port, load.path, fields, WARM_SECONDS, load.body)
+    warm(target.port, load.path, fields, WARM_SECONDS, load.body, load.secure)
     server_before, ours_before = target.tree.cpu_seconds(), _own_cpu_seconds()
     machine_before, begun = machine_busy_seconds(), time.monotonic()
     outcome = drive(around.programs, load, target.port, fields, around.seconds)
@@ -108,7 +124,7 @@ def _loaded(target: Running, load: Load, around: Surroundings) -> dict[str, floa
 
 def _ask(port: int, load: Load) -> Mapping[str, str]:
     """Makes sure that the answer is the one that is meant; returns the fields to load the server with."""
-    answer = fetch(port, load.path, {}, load.body)
+    answer = fetch(port, load.path, {}, load.body, load.secure)
     _check(answer.status == 200, f"GET {load.path} is answered with {answer.status}")
     _check(
         load.length in (None, len(answer.body)),
@@ -185,6 +201,15 @@ IDLE_MEMORY = Work(
         Column("left", "after ÷ before", 2),
     ),
 )
+GREETED = Work(
+    "TLS 1.3 handshakes, ECDSA P-256",
+    greeted,
+    (
+        Column("handshake_us", "CPU µs/handshake", 1),
+        Column("per_cpu_second", "handshakes/CPU second", 0),
+        Column("per_second", "handshakes/s", 0),
+    ),
+)
 AT_REST = Work(
     "At rest",
     at_rest,
@@ -194,4 +219,4 @@ AT_REST = Work(
         Column("binary_mib", "binary MiB", 1),
     ),
 )
-WORKS = (UNDER_LOAD, BESIDE_IDLE, IDLE_MEMORY, AT_REST)
+WORKS = (UNDER_LOAD, BESIDE_IDLE, IDLE_MEMORY, GREETED, AT_REST)
