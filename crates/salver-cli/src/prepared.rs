@@ -70,7 +70,7 @@ impl Prepared {
     /// # Errors
     /// The process may not, or what is served could not be read then.
     pub(crate) fn drop_privileges(&mut self) -> Result<(), StartError> {
-        std::mem::take(&mut self.privileges).drop(&self.log)?;
+        std::mem::take(&mut self.privileges).drop(&self.log, self.https.as_ref().and_then(Https::written))?;
         self.needed.iter().try_for_each(Needed::check)
     }
 

@@ -6,6 +6,7 @@
 use std::ffi::{CString, c_char, c_int};
 use std::io;
 use std::mem::MaybeUninit;
+use std::path::Path;
 use std::ptr;
 
 use salver::StartError;
@@ -55,16 +56,21 @@ impl Privileges {
         self.user.is_none() && self.group.is_none()
     }
 
-    /// Becomes that user and group, who own the log from then on; nothing regains what is given up here.
+    /// Becomes that user and group, who own the log and the folder `kept` from then on; nothing regains what is given up here.
     ///
     /// # Errors
     /// The process may not: it is not root.
-    pub(crate) fn drop(self, log: &AccessLog) -> Result<(), StartError> {
+    pub(crate) fn drop(self, log: &AccessLog, kept: Option<&Path>) -> Result<(), StartError> {
         let gid = self.group.or(self.user.as_ref().and_then(|user| user.gid));
         if let Some(user) = &self.user
             && let Err(error) = log.give_to(Some(user.uid), gid)
         {
             tracing::warn!("--access-log: {error}; after -u, USR1 may not be able to open it anew");
+        }
+        if let (Some(user), Some(kept)) = (&self.user, kept)
+            && let Err(error) = give(kept, user.uid, gid)
+        {
+            tracing::warn!("{}: {error}; certificates cannot be renewed there after -u", kept.display());
         }
         // Who named a user alone hears of that option.
         let option = if self.group.is_some() { "--group" } else { "--user" };
@@ -96,6 +102,17 @@ impl Privileges {
 pub(crate) fn keep_descriptors() {
     // SAFETY: no memory is involved, and no descriptor is closed: each gets a flag that matters only to programs started later.
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+}
+
+/// Gives a folder and all below it to somebody; links are not followed.
+fn give(path: &Path, uid: libc::uid_t, gid: Option<libc::gid_t>) -> io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(uid), gid)?;
+    if path.is_dir() && !path.is_symlink() {
+        for entry in std::fs::read_dir(path)? {
+            give(&entry?.path(), uid, gid)?;
+        }
+    }
+    Ok(())
 }
 
 fn done(option: &str, result: c_int) -> Result<(), StartError> {

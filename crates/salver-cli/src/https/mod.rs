@@ -1,6 +1,6 @@
 //! HTTPS as the command has it: where its certificates come from, who renews them, and who is sent there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -42,6 +42,7 @@ pub struct Options {
 pub(crate) struct Https {
     pub(crate) tls: Tls,
     kept: Kept,
+    written: Option<PathBuf>,
     /// Whoever checks our domains by HTTP-01 asks for these.
     pub(crate) acme: Option<Arc<Acme>>,
 }
@@ -70,6 +71,12 @@ pub(crate) fn open(options: &All) -> Result<Option<Https>, StartError> {
         };
     }
     let data = || data::folder(options.https.tls_data.as_deref());
+    if !options.acme.acme.is_empty() && options.process.user.is_some() && options.https.tls_data.is_none() {
+        let mend = "name a folder by --tls-data DIR, such as /var/lib/salver";
+        return Err(StartError::new(format!(
+            "--acme: the user of --user cannot keep what is got in ours; {mend}"
+        )));
+    }
     let local = options.https.tls.then(|| Local::open(&data()?)).transpose()?.map(Arc::new);
     let acme = match options.acme.acme.is_empty() {
         true => None,
@@ -80,10 +87,16 @@ pub(crate) fn open(options: &All) -> Result<Option<Https>, StartError> {
     sources.extend(local.clone().map(|local| Box::new(local::Source(local)) as Box<dyn Certificates>));
     let tls = Tls::with(&options.tls, sources)?;
     let kept = Kept { tls: tls.clone(), local, acme: acme.clone() };
-    Ok(Some(Https { tls, kept, acme }))
+    let written = acme.is_some().then(|| options.https.tls_data.clone()).flatten();
+    Ok(Some(Https { tls, kept, written, acme }))
 }
 
 impl Https {
+    /// The folder that is written to while the server runs, by whoever it has become then.
+    pub(crate) fn written(&self) -> Option<&Path> {
+        self.written.as_deref()
+    }
+
     /// Renews certificates from now on, in place of those of a server before this one.
     pub(crate) fn keep(&self) {
         if self.kept.local.is_none() && self.kept.acme.is_none() {

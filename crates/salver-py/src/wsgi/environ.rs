@@ -117,6 +117,9 @@ impl Environ {
             environ.set_item(&names.remote_addr, remote.ip().to_string())?;
             environ.set_item(&names.remote_port, remote.port().to_string())?;
         }
+        for (name, value) in request.peer.tls.iter().flat_map(|session| session.variables()) {
+            environ.set_item(name, latin1(py, value.as_bytes()))?;
+        }
         if let Some(input) = input {
             environ.set_item(&names.input, Bound::new(py, input)?)?;
         }
