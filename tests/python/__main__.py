@@ -14,6 +14,7 @@ MODULES = (
     "test_reload",
     "test_sites",
     "test_django",
+    "test_differential",
 )
 
 support.main("tests.python", MODULES)

@@ -35,7 +35,7 @@ def nothing_at_all(environ: WSGIEnvironment, _: StartResponse) -> Iterable[bytes
 @route
 def empty(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """A head and no body, in the way that `how` names."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     bodies: dict[str, Iterable[bytes]] = {"list": [], "blank": [b""], "blanks": [b"", b"", b""]}
     return bodies.get(parameter(environ, "how"), iter(()))
 
@@ -56,7 +56,7 @@ def mind_changed(environ: WSGIEnvironment, start_response: StartResponse) -> Ite
 @route
 def head_with_first_chunk(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """Waits behind its first chunk."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     yield b"first"
     wait(environ)
     yield b"second"
@@ -65,7 +65,7 @@ def head_with_first_chunk(environ: WSGIEnvironment, start_response: StartRespons
 @route
 def writes(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """The old way: write()."""
-    write = start_response("200 OK", PLAIN)
+    write = start_response("200 OK", [*PLAIN])
     write(b"one ")
     write(b"")
     note(environ, "written")
@@ -86,7 +86,7 @@ def writes_only(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
 @route
 def writes_text(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """write() of a str is refused where it is called."""
-    write = start_response("200 OK", PLAIN)
+    write = start_response("200 OK", [*PLAIN])
     try:
         write("text")  # type: ignore[arg-type]
     except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
@@ -108,13 +108,13 @@ def error_before_head(_: WSGIEnvironment, start_response: StartResponse) -> Iter
 @route
 def error_after_head(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """exc_info after the head left: it is raised again, and the answer is cut."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     yield b"sent"
     try:
         raise ValueError("boom behind the head")
     except ValueError as error:
         try:
-            start_response("500 Oops", PLAIN, sys.exc_info())
+            start_response("500 Oops", [*PLAIN], sys.exc_info())
         except ValueError as again:
             note(environ, "the same" if again is error else "another")
             raise
@@ -124,9 +124,9 @@ def error_after_head(environ: WSGIEnvironment, start_response: StartResponse) ->
 @route
 def starts_twice(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """A second call without exc_info is an error."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     try:
-        start_response("200 OK", PLAIN)
+        start_response("200 OK", [*PLAIN])
     except Exception as error:
         note(environ, type(error).__name__)
         raise
@@ -164,14 +164,14 @@ def closing_list(environ: WSGIEnvironment, start_response: StartResponse) -> Ite
         def close(self) -> None:
             note(environ, "close")
 
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     return Body(parameter(environ, "chunks", "list").encode().split(b","))
 
 
 @route
 def closing_generator(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """A generator: its `finally` runs when it is closed."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     try:
         for _ in range(3):
             yield b"x" * 10
@@ -219,7 +219,7 @@ def bodiless(environ: WSGIEnvironment, start_response: StartResponse) -> Iterabl
 @route
 def drip(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """A chunk, then wait, `count` times."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     for number in range(int(parameter(environ, "count", "3"))):
         yield b"chunk %d\n" % number
         wait(environ)
@@ -228,7 +228,7 @@ def drip(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[by
 @route
 def endless(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """64 KiB pieces for ever; the number of those taken is noted, and the end."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     piece = bytes(65536)
     try:
         for number in range(1 << 30):
@@ -278,7 +278,7 @@ def bad_hints(environ: WSGIEnvironment, start_response: StartResponse) -> Iterab
 @route
 def late_hints(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """A hint behind the head: nothing of it may be sent."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     yield b"one "
     try:
         environ["wsgi.early_hints"]([("Link", "</late.css>; rel=preload")])

@@ -118,7 +118,7 @@ def raises(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[
     error, when = EXCEPTIONS[parameter(environ, "what")], parameter(environ, "when")
     if when == "called":
         raise error
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     if when == "started":
         raise error
 
@@ -143,7 +143,7 @@ def exits(_: WSGIEnvironment, __: StartResponse) -> Iterable[bytes]:
 @route
 def returns(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
     """Something that is no iterable of bytes."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     values: dict[str, Any] = {
         "None": None,
         "int": 3,

@@ -90,7 +90,7 @@ def reads_nothing(_: WSGIEnvironment, start_response: StartResponse) -> Iterable
 @route
 def reads_late(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """The head leaves before the first read."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     yield b"head "
     yield environ["wsgi.input"].read()
 
@@ -133,7 +133,7 @@ def counts(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[
 @route
 def interleaves(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """A line in, a line out."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     for line in environ["wsgi.input"]:
         yield b"> " + line
 

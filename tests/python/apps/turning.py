@@ -47,7 +47,7 @@ def busy(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[by
 @route
 def busy_iterator(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """Works in each of its steps."""
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", [*PLAIN])
     for _ in range(3):
         enter()
         time.sleep(0.02)
