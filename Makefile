@@ -6,8 +6,10 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 GENERATED := build/generated
+# Modules that run for SOAK_SECONDS and exit with 0 if nothing grew.
+SOAKS := tests.python.soak
 
-.PHONY: help build run check test test-rust test-clients fuzz bench bench-quick generated install uninstall clean
+.PHONY: help build run check test test-rust test-clients fuzz soak bench bench-quick generated install uninstall clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -36,6 +38,9 @@ test-clients: build ## real clients and oracles against the built command
 
 fuzz: ## every fuzz target, 60 s each (SECONDS_EACH=n for another time)
 	fuzz/run.sh $(or $(SECONDS_EACH),60)
+
+soak: build ## mixed load for SOAK_SECONDS each (600): memory and descriptors stay flat
+	for soak in $(SOAKS); do $(PYTHON) -m $$soak || exit 1; done
 
 bench: build ## salver beside its peers, into bench/results/
 	$(PYTHON) -m bench

@@ -45,6 +45,12 @@ class Host(Started):
             cwd=folder,
         )
 
+    @property
+    def pid(self) -> int:
+        """The process that runs the application: the worker, where a supervisor was started."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(children[0]) if children else self.process.pid
+
     def mark(self) -> int:
         """Where the log ends, once it has all that was answered before."""
         name = f"/hello?mark={next(self._marks)}"

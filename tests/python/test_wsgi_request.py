@@ -218,6 +218,14 @@ class Input(HostCase):
                 self.assertTrue(wire.send(last).answer().body == rest)
                 self.token += "'"
 
+    def test_bodies_that_come_behind_their_heads(self) -> None:
+        content = bytes(range(100))
+        for _ in range(200):
+            with self.host.connect() as wire:
+                self.send(wire, "echo", "Transfer-Encoding: chunked\r\n")
+                wire.send(b"64\r\n%s\r\n0\r\n\r\n" % content)
+                self.assertEqual(wire.answer().body, content)
+
     def test_a_line_in_and_a_line_out(self) -> None:
         with self.host.connect() as wire:
             self.send(wire, "interleaves", "Transfer-Encoding: chunked\r\n")

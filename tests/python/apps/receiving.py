@@ -40,6 +40,7 @@ def process(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes
         start_response,
         {
             "pid": os.getpid(),
+            "parent": os.getppid(),
             "thread": threading.current_thread().name,
             "threads": threading.active_count(),
             "cwd": os.getcwd(),

@@ -92,6 +92,9 @@ impl State {
 
     /// What a thread without work does.
     pub(super) fn next(&mut self, seat: &Arc<Seat>, most: usize) -> Work {
+        // A spare can be woken late, by what it waited for in a call before: it is no spare any more, or would be one twice, and
+        // would be sent to succeed itself.
+        self.spares.retain(|spare| !Arc::ptr_eq(spare, seat));
         if self.over {
             return Work::Over;
         }
