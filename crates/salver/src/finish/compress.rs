@@ -42,16 +42,18 @@ fn pays(response: &Response) -> bool {
         Some(length) => length >= least,
         None => response.extensions().get::<LongText>().is_some(),
     });
-    let no_transform = headers.get_all(CACHE_CONTROL).iter().any(|value| {
-        let mut directives = value.as_bytes().split(|byte| *byte == b',');
-        directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
-    });
+    let no_transform = || {
+        headers.get_all(CACHE_CONTROL).iter().any(|value| {
+            let mut directives = value.as_bytes().split(|byte| *byte == b',');
+            directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
+        })
+    };
     is_long
         && response.status() == StatusCode::OK
         && headers.get(CONTENT_TYPE).is_some_and(|text| content_type::is_text(text.as_bytes()))
         && !headers.contains_key(CONTENT_ENCODING)
         && !headers.contains_key(CONTENT_RANGE)
-        && !no_transform
+        && !no_transform()
 }
 
 /// Adds `Accept-Encoding` to `Vary` where it is not named.

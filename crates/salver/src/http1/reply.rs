@@ -175,7 +175,7 @@ impl Plan {
         headers: &HeaderMap,
         length: Option<u64>,
     ) -> Result<Self, BadReply> {
-        let declared = declared_length(headers);
+        let declared = || declared_length(headers);
         let (framing, content_length) = match status {
             StatusCode::SWITCHING_PROTOCOLS => (BodyFraming::None, None),
             _ if status.is_informational() => return Err(BadReply::Interim(status.as_u16())),
@@ -185,9 +185,11 @@ impl Plan {
             StatusCode::RESET_CONTENT => (BodyFraming::None, Some(0)),
             // RFC 9110 §8.6: here it is the length that a 200 to GET would have, or not said. An empty body says nothing
             // of it: it may be empty because nothing will be sent.
-            StatusCode::NOT_MODIFIED => (BodyFraming::None, declared),
-            _ if asked.head_only => (BodyFraming::None, length.filter(|length| *length > 0).or(declared)),
-            _ => match length.or(declared) {
+            StatusCode::NOT_MODIFIED => (BodyFraming::None, declared()),
+            _ if asked.head_only => {
+                (BodyFraming::None, length.filter(|length| *length > 0).or_else(declared))
+            }
+            _ => match length.or_else(declared) {
                 Some(length) => (BodyFraming::Length(length), Some(length)),
                 None if asked.speaks() == Version::HTTP_11 => (BodyFraming::Chunked, None),
                 None => (BodyFraming::UntilClose, None),
