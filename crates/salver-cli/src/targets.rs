@@ -14,6 +14,7 @@ use salver::{Handler, Site, StartError, handler};
 
 use crate::access::Needed;
 use crate::applications::{self, Application};
+use crate::https;
 use crate::options::Options as All;
 use crate::process;
 use crate::run::Failure;
@@ -240,7 +241,9 @@ fn files(path: &OsStr, options: &All) -> Opened {
     }
     let open = if path.is_file() { Files::open_file } else { Files::open };
     let files = open(path, options.files.clone())?;
-    Ok(Arc::new(files.without(options.targets.script_folders()?)))
+    let mut withheld = options.targets.script_folders()?;
+    withheld.extend(https::secrets_in(path, options));
+    Ok(Arc::new(files.without(withheld)))
 }
 
 fn scripts(folder: &OsStr, options: &All) -> Opened {

@@ -11,6 +11,7 @@ use http::{HeaderValue, StatusCode};
 use crate::error::Error;
 use crate::request::Request;
 use crate::rfc::forwarded::{self, Scheme, Trusted};
+use crate::rfc::path::SafePath;
 
 /// Limits of the whole server, and the proxies it believes.
 ///
@@ -118,8 +119,7 @@ impl Https {
             let error = Error::new(StatusCode::BAD_REQUEST, message).with_link(url(request, own));
             return Err(error.with_header(CONNECTION, HeaderValue::from_static("close")));
         }
-        let asked = request.target.path().starts_with(b"/.well-known/acme-challenge/"); // RFC 8555 §8.3: in the clear
-        if !self.clear.contains(&own) || peer.scheme == Scheme::Https || asked {
+        if !self.clear.contains(&own) || peer.scheme == Scheme::Https || is_challenge(request) {
             return Ok(());
         }
         let url = url(request, *port);
@@ -129,6 +129,12 @@ impl Https {
             Err(_) => error,
         })
     }
+}
+
+/// Whether somebody checks a domain, which happens in the clear (RFC 8555 §8.3). By the path as it is routed.
+fn is_challenge(request: &Request) -> bool {
+    let path = SafePath::parse(request.target.path());
+    path.is_ok_and(|path| path.as_bytes().starts_with(b".well-known/acme-challenge/"))
 }
 
 /// What `request` asks for, at `port` over https.
@@ -192,6 +198,12 @@ mod tests {
             ("127.0.0.1:8080", "a.test", "/é", Some((308, "https://a.test:8443/%C3%A9"))),
             ("127.0.0.1:9443", "a.test:9443", "/x", Some((400, "https://a.test:9443/x"))),
             ("127.0.0.1:8080", "a.test", "/.well-known/acme-challenge/x", None),
+            (
+                "127.0.0.1:8080",
+                "a.test",
+                "/.well-known/acme-challenge/../x",
+                Some((308, "https://a.test:8443/.well-known/acme-challenge/../x")),
+            ),
             ("127.0.0.1:7000", "a.test", "/", None),
         ] {
             let mut request = Request::get(target);

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use salver::StartError;
+use salver::listen::Address;
 use salver::tls::{Certificates, Tls};
 
 use crate::options::Options as All;
@@ -71,6 +72,12 @@ pub(crate) fn open(options: &All) -> Result<Option<Https>, StartError> {
         };
     }
     let data = || data::folder(options.https.tls_data.as_deref());
+    if options.targets.addresses().iter().all(|address| matches!(address, Address::Unix(_))) {
+        let what = "every address is a Unix socket, which stays in the clear";
+        return Err(StartError::new(format!(
+            "HTTPS: {what}; add --bind with one of TCP, or leave HTTPS out"
+        )));
+    }
     if !options.acme.acme.is_empty() && options.process.user.is_some() && options.https.tls_data.is_none() {
         let mend = "name a folder by --tls-data DIR, such as /var/lib/salver";
         return Err(StartError::new(format!(
@@ -144,6 +151,18 @@ fn keep_on() {
 fn current() -> MutexGuard<'static, Option<Kept>> {
     static CURRENT: Mutex<Option<Kept>> = Mutex::new(None);
     CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Private keys and passwords that lie in a folder that is served. SECURITY: a certificate made where one is and served from there
+/// would have its key served, too.
+pub(crate) fn secrets_in(folder: &Path, options: &All) -> Vec<PathBuf> {
+    let Ok(folder) = folder.canonicalize() else { return Vec::new() };
+    let tls = &options.tls;
+    let with_key_inside = tls.tls_cert.iter().skip(tls.tls_key.len());
+    let named = tls.tls_key.iter().chain(with_key_inside).chain(&tls.tls_password_file);
+    let kept = options.https.tls_data.iter();
+    let paths = named.chain(kept).filter_map(|path| path.canonicalize().ok());
+    paths.filter(|path| path.starts_with(&folder)).collect()
 }
 
 /// An option that says nothing without HTTPS.

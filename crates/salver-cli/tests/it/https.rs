@@ -68,6 +68,11 @@ fn what_is_wrong_with_a_certificate_is_one_line_and_1() {
         (&["--tls-key", &key], "--tls-key: HTTPS is not spoken; add --tls-cert FILE"),
         (&["--redirect-http", "0"], "--redirect-http: HTTPS is not spoken"),
         (&["--client-ca", &cert], "--client-ca: HTTPS is not spoken"),
+        (&["-b", "unix:s", "--tls-cert", &cert, "--tls-key", &key], "every address is a Unix socket"),
+        (&["--acme", "*.example.org"], "--acme *.example.org: a wildcard takes a challenge in DNS"),
+        (&["--acme", "127.0.0.1"], "--acme 127.0.0.1: an address is no domain; use --tls"),
+        (&["--acme", "a.test", "--acme-directory", "http://a.test"], "give a URL that begins with https://"),
+        (&["--acme", "a.test", "-u", "nobody"], "name a folder by --tls-data DIR"),
     ] {
         let output = salver(args);
         let errors = String::from_utf8(output.stderr).unwrap();
@@ -101,6 +106,26 @@ fn https_is_announced_and_plain_http_is_sent_there() {
         .status(400)
         .header("Connection", "close")
         .contains(&format!("<a href=\"https://localhost:{port}/a?b\">"));
+}
+
+#[test]
+fn a_key_in_the_folder_that_is_served_is_not() {
+    let (cert, key) = certificate(|_| {});
+    let server = serve(["--tls-cert", "c.pem", "--tls-key", "k.pem", "--redirect-http", "0"])
+        .file(".well-known/acme-challenge/x", "the way in without TLS")
+        .file("c.pem", cert)
+        .file("k.pem", key)
+        .start();
+    let _https = server.line.clone();
+    let clear = server.printed();
+    let clear = clear.split_once("(http://").unwrap().1.split_once('/').unwrap().0.parse().unwrap();
+    let below = "/.well-known/acme-challenge/";
+    server.at(clear).get(&format!("{below}x"), &[]).status(200);
+    server.at(clear).get(&format!("{below}../../c.pem"), &[]).status(308);
+    std::os::unix::fs::symlink("../../k.pem", server.path(".well-known/acme-challenge/k")).unwrap();
+    std::os::unix::fs::symlink("../../c.pem", server.path(".well-known/acme-challenge/c")).unwrap();
+    server.at(clear).get(&format!("{below}c"), &[]).status(200);
+    server.at(clear).get(&format!("{below}k"), &[]).status(404);
 }
 
 /// A key of OpenSSL's making under the password `hunter2`.
