@@ -155,6 +155,12 @@ impl Exchange {
         if is_full { outside(&mut || self.turns.wait(poll_fn(|cx| self.poll_room(cx)))) } else { Ok(()) }
     }
 
+    /// Has the connection look at what was said beside the answer.
+    pub(crate) fn stir(&self) {
+        self.wake_connection(self.state());
+        self.turns.touch();
+    }
+
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         let mut state = self.state();
         match state.stage {

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::EXPECT;
@@ -27,12 +28,27 @@ impl Hosted {
     }
 }
 
+impl Hosted {
+    /// What comes of a short body within a moment: usually all of it, and reading it in the call costs no wait. A client that
+    /// is slower is waited for in the call, as it reads; but for ever here, where a wait in the call would keep everybody out.
+    async fn beginning(&self, body: &mut Body) -> Result<Bytes, Error> {
+        let mut beginning = Beginning::default();
+        let read = read(body, &mut beginning);
+        if self.turns.threads() == 1 {
+            read.await?;
+        } else if let Ok(read) = tokio::time::timeout(MOMENT, read).await {
+            read?;
+        }
+        Ok(beginning.done())
+    }
+}
+
 impl Handler for Hosted {
     fn handle(&self, mut request: Request, rest: SafePath) -> Reply<'_> {
         let path_info = path_info(&request, &self.prefix, &rest);
         Reply::later(async move {
             let start = match is_short(&request) {
-                true => whole(&mut request.body).await?,
+                true => self.beginning(&mut request.body).await?,
                 false => Bytes::new(),
             };
             let asked = Asked { request, start, path_info };
@@ -58,36 +74,53 @@ fn path_info(request: &Request, prefix: &str, rest: &SafePath) -> Vec<u8> {
     }
 }
 
-/// Whether the body is read before the call: then a slow upload of a form takes no thread. Not where the client waits to be told
-/// to send it, nor where its end is not known: what comes may depend on what is answered.
+/// Whether the body is read before the call. Not where the client waits to be told to send it, nor where its end is not known:
+/// what comes may depend on what is answered.
 fn is_short(request: &Request) -> bool {
     let is_short = request.body.len().is_some_and(|length| length > 0 && length <= SHORT);
     is_short && !request.headers.contains_key(EXPECT)
 }
 
-/// Reads a short body.
-async fn whole(body: &mut Body) -> Result<Bytes, Error> {
-    let Body::Stream(stream) = body else {
-        return Ok(match std::mem::take(body) {
-            Body::Bytes(bytes) => bytes,
-            _ => Bytes::new(),
-        });
-    };
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    while let Some(frame) = poll_fn(|cx| stream.as_mut().poll_frame(cx)).await {
-        let Ok(data) = frame.map_err(fault)?.into_data() else { continue };
-        if first.is_empty() {
-            first = data;
-            continue;
+/// What has been read of a body.
+#[derive(Default)]
+struct Beginning {
+    first: Bytes,
+    /// The first piece and more, once there is more.
+    all: BytesMut,
+}
+
+impl Beginning {
+    fn add(&mut self, data: Bytes) {
+        if self.first.is_empty() {
+            self.first = data;
+            return;
         }
-        if rest.is_empty() {
-            rest.extend_from_slice(&first);
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&self.first);
         }
-        rest.extend_from_slice(&data);
+        self.all.extend_from_slice(&data);
+    }
+
+    fn done(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
+    }
+}
+
+/// Reads `body` to its end, which leaves an empty one.
+async fn read(body: &mut Body, read: &mut Beginning) -> Result<(), Error> {
+    match body {
+        Body::Stream(stream) => {
+            while let Some(frame) = poll_fn(|cx| stream.as_mut().poll_frame(cx)).await {
+                if let Ok(data) = frame.map_err(fault)?.into_data() {
+                    read.add(data);
+                }
+            }
+        }
+        Body::Bytes(bytes) => read.add(std::mem::take(bytes)),
+        Body::Empty | Body::File(_) => {}
     }
     *body = Body::Empty;
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(())
 }
 
 /// What was wrong with the request's body is the request's fault, if it says so.
@@ -98,5 +131,7 @@ pub(crate) fn fault(error: BoxError) -> Error {
     }
 }
 
+/// How long the call waits for a short body.
+const MOMENT: Duration = Duration::from_millis(50);
 /// Bodies up to this are read before the call, in bytes.
 const SHORT: u64 = 64 * 1024;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 
 use crate::body::Body;
+use crate::interim::Interim;
 use crate::rfc::forwarded::Scheme;
 use crate::tls::Session;
 
@@ -36,6 +37,8 @@ pub struct Request {
     pub body: Body,
     /// Who sent it, and to which of our addresses.
     pub peer: Peer,
+    /// What may be said before the answer.
+    pub interim: Interim,
 }
 
 /// A request target, byte for byte as sent (RFC 9112 §3.2): in origin form or `*`, and the origin of the absolute form beside it.
@@ -97,6 +100,7 @@ impl Request {
                 scheme: Scheme::Http,
                 tls: None,
             },
+            interim: Interim::default(),
         }
     }
 }

@@ -14,7 +14,9 @@ use salver::{Local, Request, Scheme};
 
 use super::error_stream::ErrorStream;
 use super::file::FileWrapper;
+use super::hints::EarlyHints;
 use super::input::Input;
+use crate::exchange::Exchange;
 use crate::text::latin1;
 
 /// What makes the environs of one mount.
@@ -41,6 +43,7 @@ struct Template {
 struct Names {
     content_length: Py<PyString>,
     content_type: Py<PyString>,
+    early_hints: Py<PyString>,
     input: Py<PyString>,
     path_info: Py<PyString>,
     query_string: Py<PyString>,
@@ -57,6 +60,7 @@ impl Names {
         Self {
             content_length: name("CONTENT_LENGTH"),
             content_type: name("CONTENT_TYPE"),
+            early_hints: name("wsgi.early_hints"),
             input: name("wsgi.input"),
             path_info: name("PATH_INFO"),
             query_string: name("QUERY_STRING"),
@@ -97,6 +101,7 @@ impl Environ {
         request: &Request,
         path_info: &[u8],
         input: Option<Input>,
+        exchange: &Arc<Exchange>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let names = &self.names;
         let environ = self.template(py, request)?.copy()?;
@@ -122,6 +127,10 @@ impl Environ {
         }
         if let Some(input) = input {
             environ.set_item(&names.input, Bound::new(py, input)?)?;
+        }
+        if request.interim.is_heard() {
+            let hints = EarlyHints::new(request.interim.clone(), Arc::clone(exchange));
+            environ.set_item(&names.early_hints, Bound::new(py, hints)?)?;
         }
         self.add_fields(&environ, &request.headers)?;
         Ok(environ)
@@ -201,6 +210,7 @@ impl Environ {
         dict.set_item("wsgi.errors", &self.errors)?;
         dict.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         dict.set_item(&self.names.input, &self.empty)?;
+        dict.set_item(&self.names.early_hints, Bound::new(py, EarlyHints::default())?)?;
         Ok(dict)
     }
 }

@@ -95,11 +95,7 @@ pub(crate) fn parse_status(line: &str) -> PyResult<(StatusCode, Option<Reason>)>
     if status.is_informational() {
         return Err(PyValueError::new_err(format!("{line:?} is an interim status, and no answer")));
     }
-    let reason = match reason.strip_prefix(' ') {
-        Some(reason) => reason,
-        None if reason.is_empty() => return Ok((status, None)),
-        None => return Err(wrong()),
-    };
+    let reason = reason.strip_prefix(' ').ok_or_else(wrong)?;
     if status.canonical_reason() == Some(reason) || reason.is_empty() {
         return Ok((status, None));
     }

@@ -21,6 +21,7 @@ mod environ;
 mod error_stream;
 pub(crate) mod file;
 mod head;
+mod hints;
 mod input;
 mod start;
 
@@ -50,7 +51,7 @@ impl Wsgi {
         let has_body = !beginning.is_empty() || !matches!(body, Body::Empty);
         let input = has_body.then(|| Input::new(beginning, body, Arc::clone(exchange))).transpose()?;
         let head_only = request.method == Method::HEAD;
-        let environ = self.environ.of(py, &request, &path_info, input)?;
+        let environ = self.environ.of(py, &request, &path_info, input, exchange)?;
         let start = Bound::new(py, Start::new(Arc::clone(exchange), head_only))?;
         let result = self.call.bind(py).call1((environ, &start))?;
         let sent = send(&result, &start, exchange, head_only);
@@ -116,6 +117,9 @@ fn send(
     head_only: bool,
 ) -> Result<(), Fault> {
     let py = result.py();
+    if start.get().is_sent() {
+        return send_pieces(result, start, exchange, head_only); // behind what write() has sent
+    }
     if let Ok(file) = result.cast_exact::<file::FileWrapper>()
         && let Some(body) = file.get().range(py, start.get().declared())?
     {
@@ -124,6 +128,15 @@ fn send(
     if let Some(whole) = whole(result)? {
         return Ok(send_whole(whole, start, exchange)?);
     }
+    send_pieces(result, start, exchange, head_only)
+}
+
+fn send_pieces(
+    result: &Bound<'_, PyAny>,
+    start: &Bound<'_, Start>,
+    exchange: &Arc<Exchange>,
+    head_only: bool,
+) -> Result<(), Fault> {
     for piece in result.try_iter()? {
         let piece = piece?;
         let piece = piece.cast::<PyBytes>().map_err(|_| not_bytes(&piece))?;

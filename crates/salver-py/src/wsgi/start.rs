@@ -43,6 +43,11 @@ impl Start {
         }
     }
 
+    /// Whether the answer has begun.
+    pub(crate) fn is_sent(&self) -> bool {
+        matches!(&*self.stage(), Stage::Sent(_))
+    }
+
     /// Whether there will be no body on the wire.
     pub(crate) fn is_bodiless(&self) -> bool {
         self.head_only

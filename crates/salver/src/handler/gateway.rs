@@ -7,6 +7,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANS
 use http::{HeaderMap, Method, Version};
 
 use crate::body::Body;
+use crate::interim::Interim;
 use crate::request::{Peer, Request, Target};
 use crate::seconds::Seconds;
 use crate::start_error::StartError;
@@ -116,7 +117,7 @@ impl InternalRedirect {
     /// The request to answer instead.
     pub(crate) fn into_request(self) -> Request {
         let Self { method, target, version, headers, peer } = self;
-        Request { method, target, version, headers, body: Body::Empty, peer }
+        Request { method, target, version, headers, body: Body::Empty, peer, interim: Interim::default() }
     }
 }
 

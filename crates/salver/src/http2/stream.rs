@@ -18,6 +18,7 @@ use crate::answer::{self, Answered};
 use crate::body::Body;
 use crate::finish::log::Outcome;
 use crate::http1::head::Malformed;
+use crate::interim::Interim;
 use crate::request::{Peer, Request};
 use crate::server::Shared;
 use crate::server::clock::Deadline;
@@ -53,6 +54,7 @@ pub(super) async fn run(
                 version: Version::HTTP_2,
                 headers: head.headers,
                 peer,
+                interim: Interim::default(),
             };
             let settled = async { faults.found() };
             let answer = pin!(answer::answer(&shared.site, request, line, settled));

@@ -109,7 +109,7 @@ where
 
 impl<S> Mounted<S> {
     fn translate(&self, request: Request, rest: &SafePath) -> Result<http::Request<Body>, Error> {
-        let Request { method, target, version, headers, body, peer } = request;
+        let Request { method, target, version, headers, body, peer, .. } = request;
         let original = uri(target.path(), &target)?;
         let mut translated = http::Request::new(body);
         *translated.uri_mut() = match self.shown {

@@ -179,7 +179,15 @@ impl SiteService {
         if let Some(host) = uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
             headers.insert(HOST, host);
         }
-        Request { method, target: Target::new(path.into()), version, headers, body, peer }
+        Request {
+            method,
+            target: Target::new(path.into()),
+            version,
+            headers,
+            body,
+            peer,
+            interim: crate::Interim::default(),
+        }
     }
 }
 

@@ -346,6 +346,7 @@ mod tests {
             headers,
             body: Body::Empty,
             peer: peer(),
+            interim: crate::Interim::default(),
         }
     }
 

@@ -33,8 +33,15 @@ async fn list_with(
         tls: None,
     };
     let headers = [(header::ACCEPT, HeaderValue::from_static(accept))].into_iter().collect();
-    let request =
-        Request { method: Method::GET, target, version: Version::HTTP_11, headers, body: Body::Empty, peer };
+    let request = Request {
+        method: Method::GET,
+        target,
+        version: Version::HTTP_11,
+        headers,
+        body: Body::Empty,
+        peer,
+        interim: crate::Interim::default(),
+    };
     let (head, body) = files.handle(request, rest).await.unwrap().into_parts();
     (head.headers, body.collect().await.unwrap().to_bytes().to_vec())
 }

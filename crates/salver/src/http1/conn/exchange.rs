@@ -13,6 +13,7 @@ use crate::http1::body::BodyReader;
 use crate::http1::head::{Framing, Head, Malformed};
 use crate::http1::incoming;
 use crate::http1::reply::Asked;
+use crate::interim::Interim;
 use crate::request::Request;
 
 impl Wire<'_> {
@@ -34,6 +35,11 @@ impl Wire<'_> {
             headers: head.headers,
             body,
             peer: self.peer.clone(),
+            interim: if head.version == http::Version::HTTP_11 {
+                self.interim.open()
+            } else {
+                Interim::default()
+            },
         };
         let mut begun = answer::begin(&shared.site, request, head.line);
         let at_once = if upload.incoming.is_none() { begun.take_reply() } else { None };
@@ -47,6 +53,8 @@ impl Wire<'_> {
         asked.keep_alive = asked.keep_alive && !shared.is_stopping() && upload.may_end_well();
         let Answered { response, seen, permit } = answered;
         let status = response.status();
+        self.interim.close();
+        upload.answered();
         let sent = self.respond(&mut upload, &asked, response).await;
         drop(permit);
         let Sent { bytes, complete, keep_alive } = sent;
@@ -121,8 +129,15 @@ impl Upload {
     fn may_end_well(&self) -> bool {
         match self.state {
             UploadState::Complete => true,
-            UploadState::HeldBack | UploadState::Broken => false,
+            UploadState::HeldBack | UploadState::Unasked | UploadState::Broken => false,
             UploadState::Open => self.incoming.as_ref().is_some_and(|incoming| !incoming.is_unwanted()),
+        }
+    }
+
+    /// The answer begins: `100 Continue` would come too late (RFC 9110 §15.2), whoever reads now.
+    fn answered(&mut self) {
+        if self.state == UploadState::HeldBack {
+            self.state = UploadState::Unasked;
         }
     }
 

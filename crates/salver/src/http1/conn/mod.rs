@@ -16,6 +16,7 @@ use bytes::BytesMut;
 use super::Fault;
 use super::head::HeadReader;
 use crate::http2;
+use crate::interim::Way;
 use crate::request::Peer;
 use crate::server::Shared;
 use crate::server::clock::Deadline;
@@ -35,6 +36,8 @@ pub(crate) struct Connection {
     peer: Peer,
     shared: Arc<Shared>,
     deadline: Arc<Deadline>,
+    /// Made for the first request.
+    interim: Option<Arc<Way>>,
     age: Age,
 }
 
@@ -68,7 +71,7 @@ enum Next {
 impl Connection {
     pub(crate) fn new(io: Io, peer: Peer, shared: Arc<Shared>) -> Self {
         let deadline = shared.clock.deadline();
-        Self { io, peer, shared, deadline, age: Age::Fresh }
+        Self { io, peer, shared, deadline, interim: None, age: Age::Fresh }
     }
 
     /// Serves the connection until it ends.

@@ -13,7 +13,7 @@ use super::{Fault, HeadReader};
 use crate::http1::body::{BodyReader, Step};
 use crate::http1::head::{Head, Malformed};
 use crate::http1::incoming::Incoming;
-use crate::http1::reply::CONTINUE;
+use crate::http1::reply::{self, CONTINUE};
 use crate::http2::PREFACE;
 
 /// What a connection begins with.
@@ -44,6 +44,8 @@ pub(super) struct Upload {
 pub(super) enum UploadState {
     /// The client waits for `100 Continue`.
     HeldBack,
+    /// The client waited for `100 Continue` and got its answer instead; it may send its content all the same.
+    Unasked,
     /// It comes, or may come.
     Open,
     /// It is complete, or there is none.
@@ -143,6 +145,12 @@ impl Wire<'_> {
                 if let Poll::Ready(done) = future.as_mut().poll(cx) {
                     return Poll::Ready(Ok(done));
                 }
+                for hints in self.interim.take() {
+                    reply::write_early_hints(&mut self.output, &hints);
+                }
+                if !self.output.is_empty() && matches!(self.poll_flush(cx), Poll::Ready(Err(_))) {
+                    return Poll::Ready(Err(Gone));
+                }
                 if let Err(gone) = ready!(self.poll_feed(cx, upload)) {
                     return Poll::Ready(Err(gone));
                 }
@@ -162,6 +170,9 @@ impl Wire<'_> {
         }
         if !incoming.is_wanted() {
             return Poll::Pending;
+        }
+        if upload.state == UploadState::Unasked {
+            upload.state = UploadState::Open;
         }
         if upload.state == UploadState::HeldBack {
             upload.state = UploadState::Open;

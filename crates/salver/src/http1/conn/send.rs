@@ -108,7 +108,9 @@ impl Wire<'_> {
         sent: &mut u64,
     ) -> Result<(), Cut> {
         match (framing, body) {
-            (BodyFraming::None, _) | (_, Body::Empty) => Ok(self.flush(More::No).await?),
+            (BodyFraming::None, _) | (_, Body::Empty | Body::File(FileRange { length: 0, .. })) => {
+                Ok(self.flush(More::No).await?)
+            }
             (_, Body::Bytes(bytes)) => {
                 self.send_bytes(&bytes).await?;
                 *sent = bytes.len() as u64;

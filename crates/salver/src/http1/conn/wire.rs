@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, BytesMut};
 
 use super::{Age, Connection};
+use crate::interim::Way;
 use crate::request::Peer;
 use crate::server::Shared;
 use crate::server::buffers::Buffers;
@@ -21,6 +22,7 @@ pub(super) struct Wire<'c> {
     pub(super) shared: &'c Arc<Shared>,
     pub(super) deadline: &'c Deadline,
     pub(super) client: Client,
+    pub(super) interim: &'c Arc<Way>,
     /// Received and not yet used.
     pub(super) input: BytesMut,
     /// To be sent; what is before `sent` has been.
@@ -51,6 +53,7 @@ impl<'c> Wire<'c> {
             shared: &connection.shared,
             deadline: &connection.deadline,
             client: Client::Open,
+            interim: connection.interim.get_or_insert_default(),
             input,
             output,
             sent: 0,

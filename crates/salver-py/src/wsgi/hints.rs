@@ -1,0 +1,41 @@
+//! `wsgi.early_hints`: headers ahead of the answer, as gunicorn has it (RFC 8297).
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString};
+use salver::Interim;
+
+use super::head::parse_field;
+use crate::exchange::Exchange;
+
+/// The callable of one request; the default one says nothing to nobody.
+#[pyclass(frozen, module = "salver._salver")]
+#[derive(Default)]
+pub(crate) struct EarlyHints(Option<(Interim, Arc<Exchange>)>);
+
+impl EarlyHints {
+    /// Those of a request whose client can hear them.
+    pub(crate) fn new(interim: Interim, exchange: Arc<Exchange>) -> Self {
+        Self(Some((interim, exchange)))
+    }
+}
+
+#[pymethods]
+impl EarlyHints {
+    /// Sends `103 Early Hints` with `headers`, a list of names and values; once the answer has begun it does nothing.
+    fn __call__(&self, headers: &Bound<'_, PyList>) -> PyResult<()> {
+        let mut fields = HeaderMap::with_capacity(headers.len());
+        for field in headers {
+            let (name, value): (Bound<'_, PyString>, Bound<'_, PyString>) = field.extract()?;
+            let (name, value) = parse_field(name.to_cow()?.as_ref(), value.to_cow()?.as_ref())?;
+            fields.append(name, value);
+        }
+        if let Some((interim, exchange)) = self.0.as_ref().filter(|(_, exchange)| !exchange.is_answered()) {
+            interim.early_hints(fields);
+            exchange.stir();
+        }
+        Ok(())
+    }
+}
