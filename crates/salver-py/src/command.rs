@@ -70,6 +70,11 @@ fn surround(py: Python<'_>, options: &Options) -> Result<(), StartError> {
 struct Attached;
 
 impl Place for Attached {
+    fn inhabit(&self, life: &mut (dyn FnMut() + Send)) {
+        // The thread keeps its place in the interpreter, which to make anew for each call would cost more than the call.
+        Python::attach(|py| py.detach(life));
+    }
+
     fn enter(&self, calls: &mut dyn FnMut()) {
         Python::attach(|_| calls());
     }

@@ -224,7 +224,9 @@ impl Call for Exchange {
         self.application.call(asked, &self);
         self.ident.store(0, Ordering::Release);
         // Whatever became of the call, nobody is left waiting for it.
-        self.give(Err(Error::internal("the application gave no answer")));
+        if !self.is_answered() {
+            self.give(Err(Error::internal("the application gave no answer")));
+        }
         self.end(false);
     }
 

@@ -29,6 +29,10 @@ impl Hosted {
 }
 
 impl Hosted {
+    fn ask(&self, asked: Asked) -> Arc<Exchange> {
+        Exchange::new(Arc::clone(&self.application), self.turns.clone(), asked)
+    }
+
     /// What comes of a short body within a moment: usually all of it, and reading it in the call costs no wait. A client that
     /// is slower is waited for in the call, as it reads; but for ever here, where a wait in the call would keep everybody out.
     async fn beginning(&self, body: &mut Body) -> Result<Bytes, Error> {
@@ -46,13 +50,12 @@ impl Hosted {
 impl Handler for Hosted {
     fn handle(&self, mut request: Request, rest: SafePath) -> Reply<'_> {
         let path_info = path_info(&request, &self.prefix, &rest);
+        if !is_short(&request) {
+            return Reply::later(self.ask(Asked { request, start: Bytes::new(), path_info }).answer());
+        }
         Reply::later(async move {
-            let start = match is_short(&request) {
-                true => self.beginning(&mut request.body).await?,
-                false => Bytes::new(),
-            };
-            let asked = Asked { request, start, path_info };
-            Exchange::new(Arc::clone(&self.application), self.turns.clone(), asked).answer().await
+            let start = self.beginning(&mut request.body).await?;
+            self.ask(Asked { request, start, path_info }).answer().await
         })
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Names are strings that were made once; a name that a client chose is never interned. Values are latin-1.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{self, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
@@ -29,6 +29,7 @@ pub(crate) struct Environ {
     multithread: bool,
     errors: Py<ErrorStream>,
     empty: Py<Input>,
+    last_remote: Mutex<Option<(IpAddr, Py<PyString>)>>,
     /// A dict for each address and scheme that requests came by.
     templates: Mutex<Vec<Template>>,
 }
@@ -90,6 +91,7 @@ impl Environ {
             multithread,
             errors: Py::new(py, ErrorStream::new())?,
             empty: Py::new(py, Input::empty())?,
+            last_remote: Mutex::default(),
             templates: Mutex::default(),
         })
     }
@@ -119,8 +121,8 @@ impl Environ {
             environ.set_item(&names.server_protocol, protocol)?;
         }
         if let Some(remote) = request.peer.remote {
-            environ.set_item(&names.remote_addr, remote.ip().to_string())?;
-            environ.set_item(&names.remote_port, remote.port().to_string())?;
+            environ.set_item(&names.remote_addr, self.remote_addr(py, remote.ip()))?;
+            environ.set_item(&names.remote_port, itoa::Buffer::new().format(remote.port()))?;
         }
         for (name, value) in request.peer.tls.iter().flat_map(|session| session.variables()) {
             environ.set_item(name, latin1(py, value.as_bytes()))?;
@@ -134,6 +136,19 @@ impl Environ {
         }
         self.add_fields(&environ, &request.headers)?;
         Ok(environ)
+    }
+
+    /// The address as text. Most requests come from the same one as that before: by one connection, or from one proxy.
+    fn remote_addr<'py>(&self, py: Python<'py>, address: IpAddr) -> Bound<'py, PyString> {
+        let mut last = self.last_remote.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((known, text)) if *known == address => text.bind(py).clone(),
+            _ => {
+                let text = PyString::new(py, &address.to_string());
+                *last = Some((address, text.clone().unbind()));
+                text
+            }
+        }
     }
 
     fn add_fields(&self, environ: &Bound<'_, PyDict>, headers: &HeaderMap) -> PyResult<()> {

@@ -76,12 +76,12 @@ impl Wsgi {
 impl Application for Wsgi {
     fn call(&self, asked: Asked, exchange: &Arc<Exchange>) {
         Python::attach(|py| {
-            let line = format!("{} {}", asked.request.method, asked.request.target.as_bytes().escape_ascii());
+            let (method, target) = (asked.request.method.clone(), asked.request.target.clone());
             match self.respond(py, asked, exchange) {
                 Ok(()) => exchange.end(true),
                 Err(error) => {
                     let what = if exchange.is_answered() { "amid its answer" } else { "before its answer" };
-                    errors::log(py, &format!("an application raised {what}: {line}"), &error);
+                    errors::log(py, &format!("an application raised {what}: {method} {target:?}"), &error);
                     exchange.give(Err(failed()));
                     exchange.end(false);
                 }

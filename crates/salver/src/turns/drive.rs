@@ -101,6 +101,13 @@ impl Shared {
 
     /// The life of one thread.
     fn drive(self: Arc<Self>) {
+        if let Some(place) = self.place.get() {
+            place.inhabit(&mut || self.work());
+        }
+        self.state().threads -= 1;
+    }
+
+    fn work(self: &Arc<Self>) {
         let seat = Seat::ours();
         loop {
             let work = self.state().next(&seat, self.most);
@@ -115,7 +122,6 @@ impl Shared {
                 Work::Superfluous | Work::Over => break,
             }
         }
-        self.state().threads -= 1;
     }
 
     /// Drives the loop until a call can be made, and takes it; `None` when the server has ended.

@@ -82,6 +82,11 @@ pub trait Call: Send + Sync + 'static {
 
 /// What a thread does around calls: an interpreter's lock is taken here.
 pub trait Place: Send + Sync + 'static {
+    /// Runs the whole `life` of a thread: what every call would otherwise prepare anew is prepared here.
+    fn inhabit(&self, life: &mut (dyn FnMut() + Send)) {
+        life();
+    }
+
     /// Runs `calls` where calls may be made; it makes one or many.
     fn enter(&self, calls: &mut dyn FnMut());
 }
