@@ -102,8 +102,13 @@ pub(crate) fn failure(failure: Failure) -> Code {
     }
 }
 
-fn start_error(error: &StartError) -> Code {
+/// Says why something cannot be served, where the server goes on nevertheless.
+pub(crate) fn error_line(error: &StartError) {
     to_stderr(format_args!("salver: error: {}", escaped(&error.to_string())));
+}
+
+fn start_error(error: &StartError) -> Code {
+    error_line(error);
     FAILURE
 }
 

@@ -14,7 +14,7 @@ use crate::https::Https;
 use crate::options::Options;
 use crate::privileges::Privileges;
 use crate::run::Failure;
-use crate::{events, https, memory, targets};
+use crate::{applications, events, https, memory, targets};
 
 /// A server that can start.
 #[derive(Debug)]
@@ -49,9 +49,14 @@ impl Prepared {
             Some(acme) => site.mount(https::acme::CHALLENGES, https::acme::Challenges(acme))?,
             None => site,
         };
-        let site = targets::mount(site, options, |application| match host {
-            Some(host) => host.open(application, &turns, options),
-            None => Ok(Arc::new(Unhosted)),
+        let reload = host.filter(|_| options.applications.reload && !options.args.check_config);
+        if reload.is_some() {
+            applications::reload::watch(&options.applications)?;
+        }
+        let site = targets::mount(site, options, |application| {
+            let Some(host) = host else { return Ok(Arc::new(Unhosted)) };
+            let opened = host.open(application, &turns, options);
+            if reload.is_some() { applications::reload::reloaded(opened, host) } else { opened }
         })?;
         let privileges = Privileges::open(&options.process)?;
         let needed = if privileges.are_kept() { Vec::new() } else { options.targets.needed() };

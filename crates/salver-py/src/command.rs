@@ -48,6 +48,13 @@ impl Host for Interpreter {
         })
     }
 
+    fn traceback(&self) -> Option<String> {
+        let asked = Python::attach(|py| {
+            py.import("salver._load")?.getattr("last_traceback")?.extract::<Option<String>>()
+        });
+        asked.ok().flatten()
+    }
+
     fn run(&self, driven: Driven, turns: &Turns) -> Result<(), StartError> {
         turns.run(driven, Attached)
     }

@@ -13,6 +13,7 @@ use salver::{Driven, Handler, StartError};
 use crate::options::Options as All;
 
 mod interpreter;
+pub(crate) mod reload;
 
 pub(crate) use interpreter::become_python;
 
@@ -80,6 +81,11 @@ pub trait Host: Send + Sync {
         turns: &Turns,
         options: &All,
     ) -> Result<Arc<dyn Handler>, StartError>;
+
+    /// What the code of the application that was opened last printed when it failed, if it did.
+    fn traceback(&self) -> Option<String> {
+        None
+    }
 
     /// The words that start the program around us once more, as a worker: `python -m salver`.
     fn words(&self) -> Vec<OsString> {

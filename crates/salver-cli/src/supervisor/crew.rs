@@ -237,6 +237,7 @@ impl Crew {
             generation: settings.generation,
             most_requests: settings.limits.most_requests(),
             listeners,
+            takes_over: place.processes.iter().any(|process| process.state == State::Ready),
             queues: &place.queues,
             monitor,
         });

@@ -220,6 +220,11 @@ impl Supervisor {
                 }
                 Tell::Replace(why) => self.crew.replace(pid, &why),
                 Tell::Reload => self.reload(parse),
+                Tell::Broken(why) => {
+                    let others = self.crew.processes().filter(|(_, process)| process.pid != pid);
+                    let order = Order::Broken(why);
+                    others.for_each(|(_, process)| process.tell(&order));
+                }
                 Tell::Ask => {
                     let report = Order::Report(Box::new(self.report()));
                     if let Some((_, process)) = self.crew.processes().find(|(_, process)| process.pid == pid)

@@ -20,6 +20,8 @@ pub(crate) struct Hello {
     pub(crate) addresses: Vec<Asked>,
     /// How many loops there are sockets for.
     pub(crate) loops: usize,
+    /// Whether another worker serves these sockets until this one is ready.
+    pub(crate) takes_over: bool,
     /// What the sockets that follow them were asked for as: where metrics are served.
     pub(crate) monitor: Vec<Asked>,
 }
@@ -36,6 +38,8 @@ pub(crate) enum Order {
     Quit,
     /// Open the logs anew.
     Reopen,
+    /// The code as it is now cannot be imported, and why.
+    Broken(String),
     /// What the supervisor knows, as asked for.
     Report(Box<Report>),
 }
@@ -51,6 +55,8 @@ pub(crate) enum Tell {
     Replace(String),
     /// The code has changed.
     Reload,
+    /// The code cannot be imported, and why; the others go on with the old one.
+    Broken(String),
     /// It wants to know what the supervisor knows.
     Ask,
 }

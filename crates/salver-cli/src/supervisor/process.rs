@@ -63,6 +63,8 @@ pub(super) struct Start<'s> {
     pub(super) generation: u64,
     pub(super) most_requests: Option<u64>,
     pub(super) listeners: &'s Listeners,
+    /// Whether another one serves its queues until it is ready.
+    pub(super) takes_over: bool,
     /// The queues of `listeners` that it serves.
     pub(super) queues: &'s [usize],
     pub(super) monitor: Option<&'s Listeners>,
@@ -81,6 +83,7 @@ impl Process {
             arguments: start.arguments.to_vec(),
             addresses: start.listeners.asked(),
             loops: start.queues.len(),
+            takes_over: start.takes_over,
             monitor,
         }));
         let queues = start.queues.iter().flat_map(|queue| start.listeners.descriptors(*queue));

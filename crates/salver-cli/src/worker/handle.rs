@@ -18,6 +18,7 @@ use signal_hook::consts::signal::{SIGQUIT, SIGTERM, SIGUSR1};
 use tokio::sync::oneshot;
 
 use super::no_thread;
+use crate::applications::reload;
 use crate::signals::Caught;
 use crate::supervisor::channel::{Channel, Received};
 use crate::supervisor::message::{Load, Order, Tell};
@@ -30,6 +31,7 @@ pub struct Worker(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     channel: Channel,
+    takes_over: bool,
     state: Mutex<State>,
 }
 
@@ -56,8 +58,8 @@ enum Ending {
 
 impl Worker {
     /// The one of this process, from now on.
-    pub(super) fn new(channel: Channel) -> Self {
-        let worker = Self(Arc::new(Shared { channel, state: Mutex::default() }));
+    pub(super) fn new(channel: Channel, takes_over: bool) -> Self {
+        let worker = Self(Arc::new(Shared { channel, takes_over, state: Mutex::default() }));
         CURRENT.get_or_init(|| worker).clone()
     }
 
@@ -98,6 +100,16 @@ impl Worker {
     /// Asks the supervisor to reload, as HUP does: the code has changed.
     pub fn please_reload(&self) {
         self.tell(&Tell::Reload);
+    }
+
+    /// Whether another worker serves the same sockets until this one is ready.
+    pub fn takes_over(&self) -> bool {
+        self.0.takes_over
+    }
+
+    /// Tells the others, by way of the supervisor, that the code cannot be imported, and why.
+    pub fn is_broken(&self, why: &str) {
+        self.tell(&Tell::Broken(why.into()));
     }
 
     /// A total that only grows, to be seen in the metrics as `salver_NAME_total`.
@@ -158,6 +170,7 @@ impl Worker {
             Order::Stop => self.end(Ending::Stop),
             Order::Quit => self.end(Ending::Quit),
             Order::Reopen => self.reopen(),
+            Order::Broken(why) => reload::show(&why),
             Order::Report(report) => {
                 for asking in mem::take(&mut self.state().asking) {
                     let _ = asking.send((*report).clone()); // it has stopped waiting

@@ -27,7 +27,7 @@ pub(crate) fn run(channel: Channel, host: Option<&dyn Host>) -> Result<(), Failu
     // Until somebody listens to the channel: whatever we are at, we do not outlive our supervisor. Refused by nobody.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let (hello, sockets) = receive_hello(&channel)?;
-    let Hello { version, arguments, addresses, loops, monitor } = hello;
+    let Hello { version, arguments, addresses, loops, takes_over, monitor } = hello;
     if version != env!("CARGO_PKG_VERSION") {
         let ours = env!("CARGO_PKG_VERSION");
         return Err(Failure::Start(StartError::new(format!(
@@ -39,7 +39,7 @@ pub(crate) fn run(channel: Channel, host: Option<&dyn Host>) -> Result<(), Failu
     events::start(&options.events)?;
     let signals = Caught::new()?;
     let (listeners, monitored) = adopt(sockets, &addresses, loops, &monitor)?;
-    let worker = Worker::new(channel);
+    let worker = Worker::new(channel, takes_over);
     worker.listen(signals)?;
     // From here on the end of the channel is noticed, and what we have started ends in good order. A matter of this thread.
     let _ = set_parent_process_death_signal(None);

@@ -18,6 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Optional
 
+#: What the code of the last application that could not be imported printed.
+last_traceback: Optional[str] = None
+
 #: What an application is called where no name is given.
 NAMES = ("app", "application")
 
@@ -28,6 +31,8 @@ class LoadError(Exception):
 
 def surround(app_dir: str, env_file: Optional[str], variables: Iterable[tuple[str, str]]) -> None:
     """Prepare what applications find: their folder first on the path, and their variables."""
+    if not Path(app_dir).is_dir():
+        raise LoadError(f"--app-dir {app_dir}: no such folder; name one that is there")
     folder = str(Path(app_dir).absolute())
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -62,6 +67,8 @@ def read_env_file(path: str) -> Iterable[tuple[str, str]]:
 
 def load(spec: str, said: Optional[str]) -> tuple[str, Any]:
     """The kind (wsgi, asgi, handler) and the object that `spec` names; `said` is the kind, if it was said."""
+    global last_traceback
+    last_traceback = None
     place, _, attribute = spec.partition(":")
     module = import_module(place, spec)
     found = find(module, attribute, spec)
@@ -176,5 +183,8 @@ def own_fault(spec: str, error: BaseException) -> LoadError:
         shown.tb_frame.f_code.co_filename in ours or shown.tb_frame.f_code.co_filename.startswith("<frozen")
     ):
         shown = shown.tb_next
-    traceback.print_exception(type(error), error, shown)
+    global last_traceback
+    last_traceback = "".join(traceback.format_exception(type(error), error, shown))
+    sys.stderr.write(last_traceback)
+    sys.stderr.flush()
     return LoadError(f"{spec}: {type(error).__name__} while it was imported; mend what the traceback shows")
