@@ -80,15 +80,7 @@ async fn ask(files: &Files, method: Method, path: &str, fields: &[(&'static str,
     let rest = SafePath::parse(target.path()).unwrap();
     let local = Arc::new(Local::Unix(PathBuf::new()));
     let peer = Peer { remote: None, local, scheme: crate::Scheme::Http, tls: None };
-    let request = Request {
-        method,
-        target,
-        version: Version::HTTP_11,
-        headers,
-        body: Body::Empty,
-        peer,
-        interim: crate::Interim::default(),
-    };
+    let request = Request { method, target, headers, peer, ..Request::get("/") };
     match files.handle(request, rest).await {
         Ok(response) => {
             let (head, body) = response.into_parts();
