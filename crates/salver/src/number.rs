@@ -13,7 +13,7 @@ pub fn bytes<T: TryFrom<usize>>(text: &str) -> Result<T, StartError> {
 /// The same where none at all would refuse every request.
 ///
 /// # Errors
-/// As [`bytes`], or it is 0.
+/// As [`bytes()`], or it is 0.
 pub fn some_bytes<T: TryFrom<usize>>(text: &str) -> Result<T, StartError> {
     not_zero(text)?;
     bytes(text)
