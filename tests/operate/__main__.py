@@ -2,4 +2,7 @@
 
 from tests import support
 
-support.main("tests.operate", ["test_workers", "test_reload", "test_end", "test_inside", "test_applications"])
+support.main(
+    "tests.operate",
+    ["test_workers", "test_reload", "test_end", "test_inside", "test_applications", "test_deploy"],
+)

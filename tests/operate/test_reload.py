@@ -9,8 +9,8 @@ import time
 from tests.operate.crew import Clients, CrewCase, children, descriptors, is_alive
 from tests.support import Server, until
 
-RELOADS = int(os.environ.get("SALVER_RELOADS", "4"))
-REQUESTS = int(os.environ.get("SALVER_REQUESTS", "8000"))
+RELOADS = int(os.environ.get("TEST_RELOADS", "4"))
+REQUESTS = int(os.environ.get("TEST_REQUESTS", "8000"))
 
 
 class Reload(CrewCase):

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 from tests.operate.crew import Clients, CrewCase, children, is_alive
 from tests.support import Answer, Server, require, until
@@ -76,7 +77,7 @@ class Workers(CrewCase):
         return until(
             "another takes its place",
             lambda: victim not in children(server.pid) and len(children(server.pid)) == count,
-            1,
+            3,  # 1 s, and time for a busy machine
         )
 
     def test_workers_that_keep_dying_are_tried_ever_more_rarely(self) -> None:
@@ -161,3 +162,40 @@ class Reaping(CrewCase):
         until("nobody is left but the worker", lambda: children(first) == workers)
         os.kill(first, signal.SIGTERM)
         self.assertEqual(server.wait(), 0, "TERM is passed on")
+
+
+class Sandbox(CrewCase):
+    """Workers that serve files are confined; the others, and who says so, are not."""
+
+    def privileges(self, *options: str) -> set[str]:
+        """Whether the workers may gain privileges, as the kernel has it."""
+        server = self.crew(*options)
+        self.assertEqual(server.get("/file.txt").body, b"x")
+        status = [Path(f"/proc/{pid}/status").read_text() for pid in children(server.pid)]
+        return {line.split()[1] for text in status for line in text.splitlines() if "NoNewPrivs" in line}
+
+    def test_who_is_confined(self) -> None:
+        self.folder.write("file.txt", "x")
+        for options, want in [((), "1"), (("--no-sandbox",), "0"), (("--cgi",), "0")]:
+            self.assertEqual(self.privileges(*options), {want}, options)
+
+    def test_logs_are_rotated_and_roots_replaced(self) -> None:
+        root = self.folder.folder("site/1")
+        self.folder.write("site/1/file.txt", "1")
+        self.folder.write("site/2/file.txt", "2")
+        current = self.folder.path / "site" / "current"
+        current.symlink_to(root)
+        log = self.folder.path / "log"
+        server = Server(current, "--workers", "1", "--access-log", str(log))
+        self.addCleanup(server.__exit__)
+        self.assertEqual(server.get("/file.txt").body, b"1")
+        until("it is logged", lambda: log.read_text() != "")
+        log.rename(log.with_name("log.1"))
+        server.signal(signal.SIGUSR1)
+        until("the log is opened anew", log.exists)
+        fresh = current.with_name("fresh")
+        fresh.symlink_to(root.with_name("2"))
+        fresh.rename(current)
+        server.signal(signal.SIGHUP)
+        until("the new root is served", lambda: server.get("/file.txt").body == b"2")
+        until("it is logged again", lambda: log.read_text() != "")

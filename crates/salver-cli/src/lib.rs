@@ -22,6 +22,7 @@ mod prepared;
 mod privileges;
 pub mod process;
 mod run;
+mod sandbox;
 mod signals;
 mod status;
 pub mod supervisor;

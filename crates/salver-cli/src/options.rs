@@ -2,7 +2,7 @@
 
 use salver::{ServerOptions, finish, guard, handler, http1, http2, tls};
 
-use crate::{announce, applications, args, events, https, monitor, process, supervisor, targets};
+use crate::{announce, applications, args, events, https, monitor, process, sandbox, supervisor, targets};
 
 /// Serves a folder over HTTP: type it where you would type `python3 -m http.server`
 #[derive(Clone, Debug, clap::Parser)]
@@ -84,6 +84,10 @@ pub struct Options {
     /// Seeing inside.
     #[command(flatten)]
     pub monitor: monitor::Options,
+
+    /// Confinement.
+    #[command(flatten)]
+    pub sandbox: sandbox::Options,
 
     /// The process.
     #[command(flatten, next_help_heading = "Process")]

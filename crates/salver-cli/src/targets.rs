@@ -120,8 +120,19 @@ impl Options {
         self.mounts().iter().any(|mount| application(&mount.target, &mount.prefix).is_some())
     }
 
+    /// Whether scripts or applications are among what is served.
+    pub(crate) fn runs_foreign_code(&self) -> bool {
+        let scripts = |mount: &Mount| mount.target.as_bytes().starts_with(b"cgi:");
+        self.cgi || self.have_application() || self.mounts().iter().any(scripts)
+    }
+
     /// What has to be readable for what is served.
     pub(crate) fn needed(&self) -> Vec<Needed> {
+        self.folders().iter().filter_map(|path| Needed::new(path)).collect()
+    }
+
+    /// The folders and files that are served.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
         let mounts = self.mounts();
         let is_path = |mount: &&Mount| {
             !mount.target.as_bytes().starts_with(b"redirect:")
@@ -130,9 +141,9 @@ impl Options {
         let paths = mounts.iter().filter(is_path).map(|mount| {
             let target = mount.target.as_bytes();
             let path = [&b"files:"[..], b"cgi:"].iter().find_map(|kind| target.strip_prefix(*kind));
-            Path::new(OsStr::from_bytes(path.unwrap_or(target)))
+            PathBuf::from(OsStr::from_bytes(path.unwrap_or(target)))
         });
-        paths.filter_map(Needed::new).collect()
+        paths.collect()
     }
 
     /// The folder below `/` whose scripts `--cgi` runs.

@@ -64,7 +64,11 @@ pub(crate) fn begin(site: &Site, mut request: Request, line: Bytes) -> Begun<'_>
     site.guard.forwarded(&mut request);
     let mut seen = site.log.seen(&request, line).counted(site.meter.begin());
     let asked = Asked::of(&request);
-    let passed = site.guard.check(&request).and_then(|permit| Ok((permit, site.routes.find(&request)?)));
+    let passed = match site.guard.check(&request) {
+        Ok(()) => site.guard.admit().await,
+        Err(error) => Err(error),
+    };
+    let passed = passed.and_then(|permit| Ok((permit, site.routes.find(&request)?)));
     let (permit, reply) = match passed {
         Ok((permit, Found { handler, rest, place })) => {
             seen.met(place);

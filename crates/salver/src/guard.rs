@@ -2,16 +2,18 @@
 //! whom to believe about who the client is.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Error;
 use crate::request::Request;
 use crate::rfc::forwarded::{self, Scheme, Trusted};
 use crate::rfc::path::SafePath;
+use crate::seconds::Seconds;
 
 /// Limits of the whole server, and the proxies it believes.
 ///
@@ -19,25 +21,35 @@ use crate::rfc::path::SafePath;
 /// let options = salver::guard::Options { limit_body: Some(1_000_000), ..Default::default() };
 /// assert_eq!(options.limit_concurrency, None);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(clap::Args), group(skip))] // every module has an `Options`
 pub struct Options {
     /// The largest request body, in bytes; a larger one gets 413
     #[cfg_attr(feature = "cli", arg(long, value_name = "B", value_parser = crate::number::bytes::<u64>))]
     pub limit_body: Option<u64>,
-    /// How many requests may be under way at once; more get 503 with Retry-After
+    /// How many requests each worker has under way at once; more wait for --limit-wait, then get 503 with Retry-After
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = crate::number::some::<usize>))]
     pub limit_concurrency: Option<usize>,
+    /// How long a request may wait for --limit-concurrency, in seconds
+    #[cfg_attr(feature = "cli", arg(long, value_name = "S", default_value_t = Self::default().limit_wait))]
+    pub limit_wait: Seconds,
     /// Peers whose Forwarded and X-Forwarded-* are believed: addresses and networks (10.0.0.0/8), separated by commas, or `*`
     #[cfg_attr(feature = "cli", arg(long, value_name = "LIST"))]
     pub forwarded_allow_ips: Option<Trusted>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { limit_body: None, limit_concurrency: None, limit_wait: 1.into(), forwarded_allow_ips: None }
+    }
 }
 
 /// The guard of a site.
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
     options: Options,
-    under_way: Arc<AtomicUsize>,
+    /// Places for requests, where they are limited.
+    places: Option<Arc<Semaphore>>,
     /// Set once the server knows where it listens.
     https: OnceLock<Https>,
 }
@@ -53,11 +65,14 @@ pub(crate) struct Https {
 
 /// A place among the requests under way; given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Permit(Arc<AtomicUsize>);
+pub(crate) struct Permit(#[expect(dead_code, reason = "kept to be dropped")] OwnedSemaphorePermit);
 
 impl Guard {
     pub(crate) fn open(options: Options) -> Self {
-        Self { options, ..Self::default() }
+        // More places than a semaphore has are as good as no limit.
+        let places = options.limit_concurrency.filter(|most| *most <= Semaphore::MAX_PERMITS);
+        let places = places.map(|most| Arc::new(Semaphore::new(most)));
+        Self { options, places, ..Self::default() }
     }
 
     /// Has requests that come in the clear sent to HTTPS.
@@ -86,7 +101,7 @@ impl Guard {
     }
 
     /// Lets a request pass, or says why not.
-    pub(crate) fn check(&self, request: &Request) -> Result<Option<Permit>, Error> {
+    pub(crate) fn check(&self, request: &Request) -> Result<(), Error> {
         if let Some(https) = self.https.get() {
             https.check(request)?;
         }
@@ -94,16 +109,28 @@ impl Guard {
             let message = "The request body is larger than this server takes";
             return Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, message));
         }
-        let Some(most) = self.options.limit_concurrency else { return Ok(None) };
-        let permit = Permit(Arc::clone(&self.under_way));
-        if self.under_way.fetch_add(1, Ordering::Relaxed) >= most {
-            return Err(Error::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The server has enough to do at the moment",
-            )
-            .with_header(RETRY_AFTER, HeaderValue::from_static("1")));
+        Ok(())
+    }
+
+    /// A place for a request, now or within `--limit-wait`; waiting takes a runtime with a clock.
+    pub(crate) async fn admit(&self) -> Result<Option<Permit>, Error> {
+        let Some(places) = &self.places else { return Ok(None) };
+        if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+            return Ok(Some(Permit(place)));
         }
-        Ok(Some(permit))
+        let busy = || {
+            let message = "The server has enough to do at the moment";
+            let error = Error::new(StatusCode::SERVICE_UNAVAILABLE, message);
+            error.with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+        };
+        let wait = Duration::from(self.options.limit_wait);
+        if wait.is_zero() {
+            return Err(busy());
+        }
+        match tokio::time::timeout(wait, Arc::clone(places).acquire_owned()).await {
+            Ok(Ok(place)) => Ok(Some(Permit(place))),
+            _ => Err(busy()),
+        }
     }
 }
 
@@ -161,28 +188,47 @@ fn url(request: &Request, port: u16) -> String {
     format!("https://{host}{port}{target}")
 }
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    fn admit(guard: &Guard) -> Result<Option<Permit>, Error> {
+        runtime().block_on(guard.admit())
+    }
+
+    #[test]
+    fn who_has_no_place_waits_for_one_and_not_for_ever() {
+        let wait = Seconds::from(Duration::from_millis(50));
+        let guard =
+            Guard::open(Options { limit_concurrency: Some(1), limit_wait: wait, ..Options::default() });
+        runtime().block_on(async {
+            let first = guard.admit().await.unwrap();
+            assert!(guard.admit().await.is_err(), "in vain");
+            let leave = async {
+                tokio::task::yield_now().await;
+                drop(first);
+            };
+            let (second, ()) = tokio::join!(guard.admit(), leave);
+            assert!(second.is_ok_and(|permit| permit.is_some()));
+        });
+    }
+
     #[test]
     fn a_place_is_given_back_also_by_a_request_that_got_none() {
-        let guard = Guard::open(Options { limit_concurrency: Some(1), ..Options::default() });
-        let request = Request::get("/");
-        let first = guard.check(&request).unwrap();
+        let limits = Options { limit_concurrency: Some(1), limit_wait: 0.into(), ..Options::default() };
+        let guard = Guard::open(limits);
+        let first = admit(&guard).unwrap();
         for _ in 0..3 {
-            let error = guard.check(&request).unwrap_err();
+            let error = admit(&guard).unwrap_err();
             assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert!(error.headers().contains_key(RETRY_AFTER));
         }
         drop(first);
-        assert!(guard.check(&request).is_ok());
+        assert!(admit(&guard).is_ok());
     }
 
     #[test]

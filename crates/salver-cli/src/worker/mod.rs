@@ -16,7 +16,7 @@ use crate::run::Failure;
 use crate::signals::Caught;
 use crate::supervisor::channel::{Channel, Received};
 use crate::supervisor::message::{Hello, Order};
-use crate::{events, process};
+use crate::{events, process, sandbox};
 
 mod handle;
 
@@ -45,6 +45,7 @@ pub(crate) fn run(channel: Channel, host: Option<&dyn Host>) -> Result<(), Failu
     let _ = set_parent_process_death_signal(None);
     let mut prepared = Prepared::open(&options, host)?;
     prepared.drop_privileges()?;
+    sandbox::enter(&options);
     worker.counts(prepared.meter.clone(), prepared.log.clone());
     let monitored = monitored.map(|listeners| monitor::start(listeners, Source::Supervisor(worker.clone())));
     let monitored = monitored.transpose()?;
