@@ -39,8 +39,9 @@ test-clients: build ## real clients and oracles against the built command
 fuzz: ## every fuzz target, 60 s each (SECONDS_EACH=n for another time)
 	fuzz/run.sh $(or $(SECONDS_EACH),60)
 
-soak: build ## mixed load for SOAK_SECONDS each (600): memory and descriptors stay flat
+soak: build ## mixed load for SOAK_SECONDS each (600): memory and descriptors stay flat; then 20 reloads over 100,000 requests
 	for soak in $(SOAKS); do $(PYTHON) -m $$soak || exit 1; done
+	SALVER=target/release/salver TEST_RELOADS=20 TEST_REQUESTS=100000 $(PYTHON) -m tests.operate -k nothing_is_lost -k loses_nothing
 
 bench: build ## salver beside its peers, into bench/results/
 	$(PYTHON) -m bench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -14,6 +15,8 @@ from tests.support import Folder, until
 
 HERE = Path(__file__).parent
 TIMEOUT = 2
+RELOADS = int(os.environ.get("TEST_RELOADS", "2"))
+REQUESTS = int(os.environ.get("TEST_REQUESTS", "2000"))
 
 
 class Applications(unittest.TestCase):
@@ -102,7 +105,9 @@ class Applications(unittest.TestCase):
             folder.write("apps.py", source.format(1))
             host = self.host(folder=folder.path)
             clients = Clients(host, {"/": b"x"})
-            for number in (2, 3):
+            for number in range(10, 10 + RELOADS):
+                goal = REQUESTS * (number - 9) // RELOADS
+                until("requests are made", lambda: clients.reached(goal), 120)  # noqa: B023
                 folder.write("apps.py", source.format(number))
                 host.signal(signal.SIGHUP)
                 until("the new code answers", lambda: self.code(host) == {str(number)})  # noqa: B023
