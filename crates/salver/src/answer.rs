@@ -64,15 +64,20 @@ pub(crate) fn begin(site: &Site, mut request: Request, line: Bytes) -> Begun<'_>
     site.guard.forwarded(&mut request);
     let mut seen = site.log.seen(&request, line).counted(site.meter.begin());
     let asked = Asked::of(&request);
-    let passed = match site.guard.check(&request) {
-        Ok(()) => site.guard.admit().await,
-        Err(error) => Err(error),
-    };
-    let passed = passed.and_then(|permit| Ok((permit, site.routes.find(&request)?)));
+    let passed = site.guard.check(&request).and_then(|()| site.routes.find(&request));
     let (permit, reply) = match passed {
-        Ok((permit, Found { handler, rest, place })) => {
+        Ok(Found { handler, rest, place }) => {
             seen.met(place);
-            (permit, handle(handler, request, rest))
+            match site.guard.admit() {
+                Some(permit) if !permit.is_held() => (
+                    Some(permit.clone()),
+                    Reply::later(async move {
+                        site.guard.wait_for(&permit).await?;
+                        wait(&mut handle(handler, request, rest)).await
+                    }),
+                ),
+                permit => (permit, handle(handler, request, rest)),
+            }
         }
         Err(error) => (None, Reply::ready(Err(error))),
     };

@@ -63,9 +63,9 @@ pub(crate) struct Https {
     pub(crate) clear: Vec<u16>,
 }
 
-/// A place among the requests under way; given back when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Permit(#[expect(dead_code, reason = "kept to be dropped")] OwnedSemaphorePermit);
+/// A place among the requests under way, or the wish for one; given back when it is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Permit(Arc<OnceLock<OwnedSemaphorePermit>>);
 
 impl Guard {
     pub(crate) fn open(options: Options) -> Self {
@@ -112,25 +112,39 @@ impl Guard {
         Ok(())
     }
 
-    /// A place for a request, now or within `--limit-wait`; waiting takes a runtime with a clock.
-    pub(crate) async fn admit(&self) -> Result<Option<Permit>, Error> {
-        let Some(places) = &self.places else { return Ok(None) };
+    /// A place for a request, where they are limited: held at once if one is free, else to be [waited for](Guard::wait_for).
+    pub(crate) fn admit(&self) -> Option<Permit> {
+        let places = self.places.as_ref()?;
+        let permit = Permit(Arc::default());
         if let Ok(place) = Arc::clone(places).try_acquire_owned() {
-            return Ok(Some(Permit(place)));
+            let _ = permit.0.set(place); // nobody else has it yet
         }
+        Some(permit)
+    }
+
+    /// Waits for a place, as long as `--limit-wait`; takes a runtime with a clock.
+    pub(crate) async fn wait_for(&self, permit: &Permit) -> Result<(), Error> {
         let busy = || {
             let message = "The server has enough to do at the moment";
             let error = Error::new(StatusCode::SERVICE_UNAVAILABLE, message);
             error.with_header(RETRY_AFTER, HeaderValue::from_static("1"))
         };
         let wait = Duration::from(self.options.limit_wait);
-        if wait.is_zero() {
-            return Err(busy());
-        }
+        let Some(places) = self.places.as_ref().filter(|_| !wait.is_zero()) else { return Err(busy()) };
         match tokio::time::timeout(wait, Arc::clone(places).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(Some(Permit(place))),
+            Ok(Ok(place)) => {
+                let _ = permit.0.set(place); // waited for once
+                Ok(())
+            }
             _ => Err(busy()),
         }
+    }
+}
+
+impl Permit {
+    /// Whether it is a place, and not the wish for one.
+    pub(crate) fn is_held(&self) -> bool {
+        self.0.get().is_some()
     }
 }
 
@@ -196,8 +210,13 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
     }
 
-    fn admit(guard: &Guard) -> Result<Option<Permit>, Error> {
-        runtime().block_on(guard.admit())
+    /// A place, as a request has it.
+    async fn admit(guard: &Guard) -> Result<Permit, Error> {
+        let permit = guard.admit().expect("requests are limited");
+        if !permit.is_held() {
+            guard.wait_for(&permit).await?;
+        }
+        Ok(permit)
     }
 
     #[test]
@@ -206,14 +225,14 @@ mod tests {
         let guard =
             Guard::open(Options { limit_concurrency: Some(1), limit_wait: wait, ..Options::default() });
         runtime().block_on(async {
-            let first = guard.admit().await.unwrap();
-            assert!(guard.admit().await.is_err(), "in vain");
+            let first = admit(&guard).await.unwrap();
+            assert!(admit(&guard).await.is_err(), "in vain");
             let leave = async {
                 tokio::task::yield_now().await;
                 drop(first);
             };
-            let (second, ()) = tokio::join!(guard.admit(), leave);
-            assert!(second.is_ok_and(|permit| permit.is_some()));
+            let (second, ()) = tokio::join!(admit(&guard), leave);
+            assert!(second.is_ok_and(|permit| permit.is_held()));
         });
     }
 
@@ -221,14 +240,14 @@ mod tests {
     fn a_place_is_given_back_also_by_a_request_that_got_none() {
         let limits = Options { limit_concurrency: Some(1), limit_wait: 0.into(), ..Options::default() };
         let guard = Guard::open(limits);
-        let first = admit(&guard).unwrap();
+        let first = runtime().block_on(admit(&guard)).unwrap();
         for _ in 0..3 {
-            let error = admit(&guard).unwrap_err();
+            let error = runtime().block_on(admit(&guard)).unwrap_err();
             assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert!(error.headers().contains_key(RETRY_AFTER));
         }
         drop(first);
-        assert!(admit(&guard).is_ok());
+        assert!(runtime().block_on(admit(&guard)).is_ok());
     }
 
     #[test]
