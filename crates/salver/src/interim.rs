@@ -30,7 +30,7 @@ struct Queue {
 }
 
 impl Interim {
-    /// Whether what is said here can reach the client: on HTTP/1.1, until the answer begins.
+    /// Whether what is said here can reach the client: on HTTP/1.1 and HTTP/2, until the answer begins.
     pub fn is_heard(&self) -> bool {
         self.0.is_some()
     }

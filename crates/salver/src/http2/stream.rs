@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::{Method, StatusCode, Version};
+use http::{HeaderMap, Method, StatusCode, Version};
 
 use super::Open;
 use super::content::{Content, Faults};
@@ -18,7 +18,8 @@ use crate::answer::{self, Answered};
 use crate::body::Body;
 use crate::finish::log::Outcome;
 use crate::http1::head::Malformed;
-use crate::interim::Interim;
+use crate::http1::reply;
+use crate::interim::Way;
 use crate::request::{Peer, Request};
 use crate::server::Shared;
 use crate::server::clock::Deadline;
@@ -45,7 +46,7 @@ pub(super) async fn run(
     let answered = match Head::parse(parts, &shared.limits) {
         Err(malformed) => refuse(&shared, &peer, malformed, receive),
         Ok(head) => {
-            let faults = Faults::default();
+            let (faults, way) = (Faults::default(), Arc::new(Way::default()));
             let line = head.line.clone();
             let request = Request {
                 body: content(&head, receive, &responder, &deadline, &faults, &shared).unwrap_or_default(),
@@ -54,11 +55,11 @@ pub(super) async fn run(
                 version: Version::HTTP_2,
                 headers: head.headers,
                 peer,
-                interim: Interim::default(),
+                interim: way.open(),
             };
             let settled = async { faults.found() };
             let answer = pin!(answer::answer(&shared.site, request, line, settled));
-            match drive(answer, &responder, &deadline).await {
+            match drive(answer, &responder, &way, &deadline).await {
                 Ok(answered) => answered,
                 Err(Gone) => return open.given_up(),
             }
@@ -111,11 +112,15 @@ fn content(
 async fn drive<F: Future>(
     mut answer: std::pin::Pin<&mut F>,
     responder: &Responder,
+    way: &Way,
     deadline: &Deadline,
 ) -> Result<F::Output, Gone> {
     poll_fn(|cx| {
         deadline.belongs_to(cx);
-        if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
+        let polled = answer.as_mut().poll(cx);
+        way.take().iter().for_each(|hints| responder.send_hints(hints));
+        if let Poll::Ready(answered) = polled {
+            way.close();
             return Poll::Ready(Ok(answered));
         }
         if deadline.is_armed() && deadline.is_over() {
@@ -130,9 +135,21 @@ async fn drive<F: Future>(
 impl Responder {
     /// Tells the client to send what it holds back, unless the answer has begun.
     pub(super) fn send_continue(&self) {
+        self.send_interim(StatusCode::CONTINUE, HeaderMap::new());
+    }
+
+    /// Tells the client early what it will need (RFC 8297).
+    fn send_hints(&self, hints: &HeaderMap) {
+        let ours = hints.iter().filter(|(name, _)| !reply::is_ours(name));
+        let fields = ours.map(|(name, value)| (name.clone(), value.clone())).collect();
+        self.send_interim(StatusCode::EARLY_HINTS, fields);
+    }
+
+    fn send_interim(&self, status: StatusCode, fields: HeaderMap) {
         if let Some(respond) = &mut *self.lock() {
             let mut interim = http::Response::new(());
-            *interim.status_mut() = StatusCode::CONTINUE;
+            *interim.status_mut() = status;
+            *interim.headers_mut() = fields;
             // Refused only where the stream is gone, which others tell.
             let _ = respond.send_informational(interim);
         }
