@@ -46,13 +46,13 @@ pub enum LogLevel {
 ///
 /// # Errors
 /// Standard error cannot be used.
-pub(crate) fn start(options: &Options) -> Result<(), StartError> {
+pub fn start(options: &Options) -> Result<(), StartError> {
     begin(options, Output::Sink(Sink::stderr()?));
     Ok(())
 }
 
 /// How far this machine's zone is ahead of UTC at a moment (seconds since 1970).
-pub(crate) fn seconds_ahead_of_utc(moment: i64) -> i32 {
+pub fn seconds_ahead_of_utc(moment: i64) -> i32 {
     Timestamp::from_second(moment).map_or(0, |moment| TimeZone::system().to_offset(moment).seconds())
 }
 
@@ -75,7 +75,7 @@ fn begin(options: &Options, output: Output) {
 }
 
 /// Writes out what was logged; the last thing a process does.
-pub(crate) fn flush() {
+pub fn flush() {
     if let Ok(sink) = Sink::stderr() {
         sink.flush();
     }

@@ -10,6 +10,7 @@ mod alone;
 pub mod announce;
 pub mod applications;
 pub mod args;
+mod embedded;
 pub mod events;
 pub mod https;
 mod memory;
@@ -41,6 +42,17 @@ pub fn run(args: impl Iterator<Item = OsString>, host: Option<&dyn Host>) -> u8 
     let ran = run::run(args.collect(), host);
     events::flush();
     match ran {
+        Ok(()) => output::SUCCESS,
+        Err(failure) => output::failure(failure),
+    }
+}
+
+/// Serves in a program of somebody else's, in this process alone, until it is stopped: by a signal, where `hears_signals`.
+/// The exit code as a number.
+pub fn serve(args: impl Iterator<Item = OsString>, host: &dyn Host, hears_signals: bool) -> u8 {
+    let served = embedded::run(args, host, hears_signals);
+    events::flush();
+    match served {
         Ok(()) => output::SUCCESS,
         Err(failure) => output::failure(failure),
     }

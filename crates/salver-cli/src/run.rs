@@ -119,10 +119,9 @@ fn program(host: Option<&dyn Host>, argv: &[OsString]) -> Program {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Start(error) | Self::Refusal(Refusal::Config(error)) => error.fmt(f),
-            Self::Usage(message) | Self::Refusal(Refusal::Usage(message) | Refusal::Shown(message)) => {
-                f.write_str(message)
-            }
+            Self::Start(error) => error.fmt(f),
+            Self::Refusal(refusal) => refusal.fmt(f),
+            Self::Usage(message) => f.write_str(message),
             Self::Told(code) => write!(f, "a worker ended with {code}"),
         }
     }

@@ -9,6 +9,7 @@ use salver::{Driven, Handler, StartError};
 use salver_cli::applications::{Application, Host, Kind};
 use salver_cli::options::Options;
 
+use crate::handler::HandlerClass;
 use crate::hosted::Hosted;
 use crate::load::{Loaded, load};
 use crate::wsgi::Wsgi;
@@ -17,6 +18,14 @@ use crate::wsgi::Wsgi;
 #[pyfunction]
 pub(crate) fn main(py: Python<'_>, args: Vec<OsString>) -> u8 {
     py.detach(|| salver_cli::run(args.into_iter(), Some(&Interpreter)))
+}
+
+/// Serves in this very process, as `salver.serve` has it: `table` is TOML with the options' long names as keys.
+#[pyfunction]
+pub(crate) fn serve(py: Python<'_>, table: &str, hears_signals: bool) -> PyResult<u8> {
+    let arguments = salver_cli::args::keywords(table)
+        .map_err(|refusal| pyo3::exceptions::PyTypeError::new_err(refusal.to_string()))?;
+    Ok(py.detach(|| salver_cli::serve(arguments.into_iter(), &Interpreter, hears_signals)))
 }
 
 /// This process.
@@ -32,14 +41,15 @@ impl Host for Interpreter {
         Python::attach(|py| {
             surround(py, options)?;
             let Loaded { object, kind } = load(py, application)?;
-            let called = match kind {
-                Kind::Wsgi => {
-                    let wsgi = Wsgi::open(py, object, application, turns);
-                    Arc::new(wsgi.map_err(|error| StartError::new(error.to_string()))?)
+            let cannot = |error: PyErr| StartError::new(error.to_string());
+            let called: Arc<dyn crate::exchange::Application> = match kind {
+                Kind::Wsgi => Arc::new(Wsgi::open(py, object, application, turns).map_err(cannot)?),
+                Kind::Handler => {
+                    Arc::new(HandlerClass::open(py, &object, &application.prefix).map_err(cannot)?)
                 }
-                Kind::Asgi | Kind::Handler => {
+                Kind::Asgi => {
                     return Err(StartError::new(format!(
-                        "{}: this version hosts WSGI applications only",
+                        "{}: this version hosts WSGI applications and handler classes",
                         application.spec
                     )));
                 }
@@ -74,7 +84,7 @@ fn surround(py: Python<'_>, options: &Options) -> Result<(), StartError> {
 }
 
 /// Calls are made with the interpreter's lock, taken once for all that are queued.
-struct Attached;
+pub(crate) struct Attached;
 
 impl Place for Attached {
     fn inhabit(&self, life: &mut (dyn FnMut() + Send)) {

@@ -16,7 +16,7 @@ use http::StatusCode;
 use http_body::Frame;
 use salver::body::{BoxError, Reported};
 use salver::turns::{Call, Turns};
-use salver::{Answer, Body, Error, Request};
+use salver::{Answer, Body, Error, Request, Response};
 use salver_cli::worker::Worker;
 
 use crate::interrupt;
@@ -70,6 +70,8 @@ enum Stage {
     Asked,
     /// It is there, and the connection has not seen it.
     Answered(Answer),
+    /// Its head is there, and its body may come in pieces, or be all there when the connection sees it.
+    Begun(Response),
     /// The connection has it; its body may be on its way.
     Taken,
     /// The connection wants no more: the client has left, or has all that it may have.
@@ -99,6 +101,10 @@ impl Exchange {
             let mut state = self.state();
             match std::mem::replace(&mut state.stage, Stage::Taken) {
                 Stage::Answered(answer) => Poll::Ready(answer),
+                Stage::Begun(mut response) => {
+                    *response.body_mut() = state.whole().unwrap_or_else(|| self.body());
+                    Poll::Ready(Ok(response))
+                }
                 other => {
                     state.stage = other;
                     state.connection = Some(cx.waker().clone());
@@ -128,6 +134,17 @@ impl Exchange {
             return;
         }
         state.stage = Stage::Answered(answer);
+        self.wake_connection(state);
+    }
+
+    /// Gives the head of an answer whose body [`Exchange::push`] sends; where all of it has been pushed before the connection
+    /// looks, it is an answer in one piece.
+    pub(crate) fn begin(&self, response: Response) {
+        let mut state = self.state();
+        if !matches!(state.stage, Stage::Asked) {
+            return;
+        }
+        state.stage = Stage::Begun(response);
         self.wake_connection(state);
     }
 
@@ -213,6 +230,14 @@ impl Exchange {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The body, if it has ended well and is one piece at most.
+    fn whole(&mut self) -> Option<Body> {
+        let is_whole = matches!(self.end, Some(Ok(()))) && self.chunks.len() <= 1;
+        is_whole.then(|| self.chunks.pop_front().map_or(Body::Empty, Body::Bytes))
     }
 }
 

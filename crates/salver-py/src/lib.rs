@@ -5,14 +5,18 @@
 //!
 //! - `exchange`: one request between its connection and the application's thread; knows no Python.
 //! - `wsgi`: PEP 3333.
+//! - `handler`: classes of `http.server`.
+//! - `engine`: a server for a socket of Python's.
 //! - `command`: the command line with this process as host.
 
 use pyo3::prelude::*;
 
 mod command;
 mod descriptor;
+mod engine;
 mod errors;
 mod exchange;
+mod handler;
 mod hosted;
 mod interrupt;
 mod load;
@@ -23,7 +27,9 @@ mod wsgi;
 #[pymodule]
 mod _salver {
     #[pymodule_export]
-    use super::command::main;
+    use super::command::{main, serve};
+    #[pymodule_export]
+    use super::engine::Engine;
     #[pymodule_export]
     use super::wsgi::file::FileWrapper;
 

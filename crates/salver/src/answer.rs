@@ -132,7 +132,7 @@ fn finish(site: &Site, seen: &mut Seen, asked: &Asked, reply: Answer) -> Respons
     site.headers.apply(asked.scheme, &mut response);
     // A redirect is no error, whoever made it.
     let message = message.as_ref().filter(|error| !error.status().is_redirection()).map(Error::message);
-    site.log.started(seen, response.status(), response.headers(), message);
+    site.log.started(seen, &response, message);
     response
 }
 

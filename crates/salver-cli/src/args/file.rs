@@ -10,7 +10,7 @@ use std::path::Path;
 
 use clap::{Arg, Command};
 use salver::StartError;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::{Given, Refusal, check, is_key, repeats, similar, takes_pairs};
 use crate::planned;
@@ -76,8 +76,11 @@ fn parse(text: &str, command: &Command) -> Result<Entries, Wrong> {
 }
 
 /// The value of a key as the option's values; `None` when it has the wrong type.
-fn given(arg: &Arg, value: &DeValue<'_>) -> Option<Given> {
+pub(super) fn given(arg: &Arg, value: &DeValue<'_>) -> Option<Given> {
     match value {
+        DeValue::Array(pair) if takes_pairs(arg) && is_pair(pair) => {
+            Some(vec![pair.iter().map(|item| scalar(item.get_ref())).collect::<Option<_>>()?])
+        }
         DeValue::Array(array) if repeats(arg) => array
             .iter()
             .map(|item| match item.get_ref() {
@@ -105,6 +108,11 @@ fn given(arg: &Arg, value: &DeValue<'_>) -> Option<Given> {
     }
 }
 
+/// Whether an array is itself a pair, not one of pairs.
+fn is_pair(array: &DeArray<'_>) -> bool {
+    array.len() == 2 && array.iter().all(|item| matches!(item.get_ref(), DeValue::String(_)))
+}
+
 fn scalar(value: &DeValue<'_>) -> Option<OsString> {
     Some(match value {
         DeValue::Boolean(bool) => bool.to_string().into(),
@@ -117,7 +125,7 @@ fn scalar(value: &DeValue<'_>) -> Option<OsString> {
     })
 }
 
-fn wanted(arg: &Arg) -> &'static str {
+pub(super) fn wanted(arg: &Arg) -> &'static str {
     match (repeats(arg), takes_pairs(arg)) {
         (true, true) => "an array of pairs, [[\"NAME\", \"VALUE\"]], or a table",
         (true, false) => "a value or an array of values",
@@ -126,7 +134,7 @@ fn wanted(arg: &Arg) -> &'static str {
 }
 
 /// What to say of a key that is no option: what is meant, perhaps.
-fn unknown(command: &Command, name: &str) -> String {
+pub(super) fn unknown(command: &Command, name: &str) -> String {
     match similar(command, name) {
         Some(close) => format!("no such option; {close} is one"),
         None => "no such option; `salver --help` names them all".into(),

@@ -20,9 +20,11 @@ use crate::targets::Mount;
 
 mod environment;
 mod file;
+mod keywords;
 mod print;
 
 use environment::Environment;
+pub use keywords::keywords;
 pub use print::as_toml;
 
 /// Where options come from.
@@ -72,6 +74,15 @@ pub enum Refusal {
     Usage(String),
     /// Something wrong in the environment or the config file: one line.
     Config(StartError),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Shown(message) | Self::Usage(message) => f.write_str(message),
+        }
+    }
 }
 
 /// An option as one source gives it: the values of each time it is given.

@@ -6,6 +6,7 @@ while it was imported has then been printed, with its traceback and without the 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -85,6 +86,8 @@ def load(spec: str, said: Optional[str]) -> tuple[str, Any]:
 
 def kind_of(found: Any) -> Optional[str]:
     """What kind of application an object is; `None` for what cannot be called."""
+    while isinstance(found, functools.partial):
+        found = found.func  # SimpleHTTPRequestHandler with its directory, say
     if isinstance(found, type) and issubclass(found, BaseHTTPRequestHandler):
         return "handler"
     if not callable(found):

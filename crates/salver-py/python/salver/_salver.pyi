@@ -1,7 +1,7 @@
 """The extension: the whole command, and what applications meet of it."""
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Optional, Protocol
 
 __version__: str
 
@@ -18,6 +18,23 @@ class FileWrapper:
     def __iter__(self) -> Iterator[bytes]: ...
     def __next__(self) -> bytes: ...
     def close(self) -> None: ...
+
+class Engine:
+    """A server for a listening socket, on threads of its own until `stop`."""
+
+    def __init__(
+        self,
+        descriptor: int,
+        kind: str,
+        application: Callable[..., Any],
+        server: Any,
+        threads: Optional[int] = None,
+    ) -> None: ...
+    def stop(self, now: bool) -> None:
+        """Stop: running requests end if they are quick, or at once; returns when nobody listens."""
+
+def serve(table: str, hears_signals: bool) -> int:
+    """Serve in this process what a TOML table of options says; its exit code."""
 
 def main(args: Sequence[str]) -> int:
     """Run the command with `args` (the program's name first); its exit code."""

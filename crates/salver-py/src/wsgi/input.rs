@@ -12,7 +12,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memchr;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyList, PySlice};
 use salver::Body;
 use salver::body::{BoxError, Stream};
 
@@ -39,6 +39,8 @@ struct Content {
 enum Until {
     End,
     Length(usize),
+    /// At most so many bytes, and some of them.
+    Some(usize),
     /// A line end, or so many bytes.
     Line(usize),
 }
@@ -128,8 +130,13 @@ impl Content {
         let is_over = self.source.is_none();
         let most = match until {
             Until::End => usize::MAX,
-            Until::Length(most) | Until::Line(most) => most,
+            Until::Length(most) | Until::Line(most) | Until::Some(most) => most,
         };
+        if let Until::Some(_) = until
+            && held > 0
+        {
+            return Some(held.min(most));
+        }
         if let Until::Line(_) = until {
             let line = self.buffer.get(..held.min(most)).unwrap_or_default();
             if let Some(at) = memchr(b'\n', line) {
@@ -149,8 +156,57 @@ fn size(size: Option<isize>) -> Option<usize> {
     size.and_then(|size| usize::try_from(size).ok())
 }
 
+/// Copies into `buffer` what `take` gives for its length.
+fn fill<'py>(
+    buffer: &Bound<'py, PyAny>,
+    take: impl FnOnce(usize) -> PyResult<Bound<'py, PyBytes>>,
+) -> PyResult<usize> {
+    let py = buffer.py();
+    let view =
+        py.import("builtins")?.getattr("memoryview")?.call1((buffer,))?.call_method1("cast", ("B",))?;
+    let bytes = take(view.len()?)?;
+    let length = bytes.as_bytes().len();
+    view.set_item(PySlice::new(py, 0, length.cast_signed(), 1), bytes)?;
+    Ok(length)
+}
+
 #[pymethods]
 impl Input {
+    /// Some bytes, as they come; `b""` at the end.
+    #[pyo3(signature = (size=None, /))]
+    pub(crate) fn read1<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        self.take(py, Until::Some(self::size(size).unwrap_or(usize::MAX)))
+    }
+
+    #[pyo3(signature = (buffer, /))]
+    fn readinto(&self, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
+        fill(buffer, |length| self.take(buffer.py(), Until::Length(length)))
+    }
+
+    #[pyo3(signature = (buffer, /))]
+    pub(crate) fn readinto1(&self, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
+        fill(buffer, |length| self.take(buffer.py(), Until::Some(length)))
+    }
+
+    fn readable(&self) -> bool {
+        true
+    }
+
+    fn writable(&self) -> bool {
+        false
+    }
+
+    fn seekable(&self) -> bool {
+        false
+    }
+
+    fn flush(&self) {}
+
+    #[getter]
+    fn closed(&self) -> bool {
+        false
+    }
+
     #[pyo3(signature = (size=None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         self.take(py, self::size(size).map_or(Until::End, Until::Length))

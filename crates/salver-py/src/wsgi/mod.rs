@@ -22,7 +22,7 @@ mod error_stream;
 pub(crate) mod file;
 mod head;
 mod hints;
-mod input;
+pub(crate) mod input;
 mod start;
 
 use environ::Environ;

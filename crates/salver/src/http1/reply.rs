@@ -229,19 +229,32 @@ fn write_status(out: &mut Vec<u8>, protocol: Version, status: StatusCode, reason
 /// Copies what is the handler's to say, spelled as http.server and most servers do: scripts search for `Last-Modified`.
 fn copy_fields(out: &mut Vec<u8>, headers: &HeaderMap) {
     for (name, value) in headers.iter().filter(|(name, _)| !is_ours(name)) {
-        if let Some((_, spelled)) = SPELLED.iter().find(|(known, _)| known == name) {
-            write_field(out, spelled, value.as_bytes());
-            continue;
+        write_name(out, name);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Appends a name as it is usually spelled: a capital at the start of each word.
+///
+/// ```
+/// let mut out = Vec::new();
+/// salver::http1::reply::write_name(&mut out, &http::header::LAST_MODIFIED);
+/// assert_eq!(out, b"Last-Modified");
+/// ```
+pub fn write_name(out: &mut Vec<u8>, name: &HeaderName) {
+    if let Some((_, spelled)) = SPELLED.iter().find(|(known, _)| known == name) {
+        return out.extend_from_slice(spelled);
+    }
+    let start = out.len();
+    out.extend_from_slice(name.as_str().as_bytes());
+    let mut before = b'-';
+    for byte in out.iter_mut().skip(start) {
+        if before == b'-' {
+            byte.make_ascii_uppercase();
         }
-        let start = out.len();
-        write_field(out, name.as_str().as_bytes(), value.as_bytes());
-        let mut before = b'-';
-        for byte in out.iter_mut().skip(start).take(name.as_str().len()) {
-            if before == b'-' {
-                byte.make_ascii_uppercase();
-            }
-            before = *byte;
-        }
+        before = *byte;
     }
 }
 

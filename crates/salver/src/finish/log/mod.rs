@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use self::format::Plan;
 use self::line::Entry;
+use crate::handler::Response;
 use crate::meter::Flight;
 use crate::request::{Local, Peer, Request, Target};
 use crate::rfc::forwarded::Scheme;
@@ -77,6 +78,17 @@ pub(crate) struct Seen {
     /// The same request for the meter, which hears of its end as the log does.
     flight: Option<Flight>,
 }
+
+/// An extension of a response: whoever made it logs it by itself, so http.server's line is left out. The other formats tell
+/// more than a line for people, and stay complete.
+///
+/// ```
+/// # use salver::{Body, Response};
+/// let mut response = Response::new(Body::from("hello"));
+/// response.extensions_mut().insert(salver::finish::log::Logged);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Logged;
 
 /// Seconds ahead of UTC at a moment, which is in seconds since 1970.
 pub type Zone = fn(i64) -> i32;
@@ -168,20 +180,16 @@ impl AccessLog {
     /// The head of the response is about to be sent: http.server's line is written now.
     ///
     /// `message` holds the words of an error page of ours; the line `code 404, message File not found` comes first then.
-    pub(crate) fn started(
-        &self,
-        seen: &mut Seen,
-        status: StatusCode,
-        headers: &HeaderMap,
-        message: Option<&str>,
-    ) {
+    pub(crate) fn started(&self, seen: &mut Seen, response: &Response, message: Option<&str>) {
+        let status = response.status();
         if let Some(flight) = &mut seen.flight {
             flight.answered(status);
         }
         let (Some(log), Some(details)) = (&self.0, &mut seen.details) else { return };
         match log.format.plan {
+            Plan::Python if response.extensions().get::<Logged>().is_some() => {}
             Plan::Python => log.write(|out, time| line::python(out, details, time, status, message)),
-            _ => details.response_fields = fields(headers, log.format.response_fields()),
+            _ => details.response_fields = fields(response.headers(), log.format.response_fields()),
         }
     }
 
@@ -354,7 +362,9 @@ mod tests {
     fn http_server_s_line_is_written_with_the_head() {
         let text = logged("python", |log| {
             let mut seen = log.seen(&request(), Bytes::from_static(b"GET /x HTTP/1.1"));
-            log.started(&mut seen, StatusCode::NOT_FOUND, &HeaderMap::new(), Some("File not found"));
+            let mut response = Response::default();
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            log.started(&mut seen, &response, Some("File not found"));
             log.done(seen, Outcome { status: StatusCode::NOT_FOUND, bytes_sent: 5, complete: true });
         });
         let lines: Vec<_> = text.lines().collect();
@@ -366,11 +376,24 @@ mod tests {
     }
 
     #[test]
+    fn http_server_s_line_is_left_to_whoever_logs() {
+        let text = logged("python", |log| {
+            let mut response = Response::default();
+            response.extensions_mut().insert(Logged);
+            let mut seen = log.seen(&request(), Bytes::from_static(b"GET /x HTTP/1.1"));
+            log.started(&mut seen, &response, None);
+        });
+        assert_eq!(text, "");
+    }
+
+    #[test]
     fn the_other_formats_are_written_at_the_end() {
         let text = logged("%({wsgi.url_scheme}e)s %(a)s %({ETag}o)s %({x}i)s %(s)s %(B)s", |log| {
-            let headers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static("t"))]);
+            let mut response = Response::default();
+            response.headers_mut().insert(ETAG, HeaderValue::from_static("t"));
+            response.extensions_mut().insert(Logged); // which is about http.server's line alone
             let mut seen = log.seen(&request(), Bytes::from_static(b"GET /x HTTP/1.1"));
-            log.started(&mut seen, StatusCode::OK, &headers, None);
+            log.started(&mut seen, &response, None);
             log.done(seen, Outcome { status: StatusCode::OK, bytes_sent: 5, complete: false });
             let seen = log.seen_malformed(&peer(), Bytes::from_static(b"?"));
             log.done(seen, Outcome { status: StatusCode::BAD_REQUEST, bytes_sent: 0, complete: true });

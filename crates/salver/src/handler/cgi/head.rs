@@ -3,14 +3,19 @@
 //! Refused: no field at all, a line that is no field, folded lines, control bytes (a bare CR would split the response), more
 //! than 64 KiB, a status that is none or stands twice, a `Content-Length` that is none or stands twice.
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::http1::reply::Reason;
 
 /// What a script says before its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The `Status` field, or the status line of an `nph-` script; `None` if there was none.
     pub status: Option<StatusCode>,
+    /// The reason of a status line, where it is not the usual one.
+    pub reason: Option<Reason>,
     /// Every other field, in order.
     pub headers: HeaderMap,
 }
@@ -22,6 +27,8 @@ pub enum Start {
     Field,
     /// With `HTTP/1.1 200 OK`: an `nph-` script speaks HTTP by itself (RFC 3875 §5).
     StatusLine,
+    /// The same, and the status may be interim: what writes it is a server's own handler, and a head may follow a head.
+    AnyStatusLine,
 }
 
 /// What a response is, by its head (RFC 3875 §6.2).
@@ -129,15 +136,20 @@ fn is_local(location: &HeaderValue) -> bool {
 fn parse(head: &[u8], start: Start) -> Result<Head, BadHead> {
     let mut lines =
         head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).zip(1..);
-    let mut parsed = Head { status: None, headers: HeaderMap::new() };
-    if start == Start::StatusLine {
+    let mut parsed = Head { status: None, reason: None, headers: HeaderMap::new() };
+    if start != Start::Field {
         let line = lines.next().map(|(line, _)| line).unwrap_or_default();
-        parsed.status = Some(status_line(line).ok_or(BadHead::Status(1))?);
+        let (status, reason) = status_line(line).ok_or(BadHead::Status(1))?;
+        if status.is_informational() && start == Start::StatusLine {
+            return Err(BadHead::Status(1));
+        }
+        (parsed.status, parsed.reason) = (Some(status), reason);
     }
     for (line, number) in lines.take_while(|(line, _)| !line.is_empty()) {
         let (name, value) = field(line).ok_or(BadHead::Line(number))?;
-        if name == "status" {
+        if name == "status" && start != Start::AnyStatusLine {
             let status = parsed.status.is_none().then(|| status(value.as_bytes())).flatten();
+            let status = status.filter(|status| !status.is_informational());
             parsed.status = Some(status.ok_or(BadHead::Status(number))?);
             continue;
         }
@@ -175,10 +187,14 @@ fn trimmed(value: &[u8]) -> &[u8] {
 }
 
 /// `HTTP/1.1 200 OK`.
-fn status_line(line: &[u8]) -> Option<StatusCode> {
+fn status_line(line: &[u8]) -> Option<(StatusCode, Option<Reason>)> {
     let rest = line.strip_prefix(b"HTTP/1.1 ").or_else(|| line.strip_prefix(b"HTTP/1.0 "))?;
-    HeaderValue::from_bytes(rest).ok()?;
-    status(rest)
+    let status = status(rest)?;
+    let reason = rest.get(4..).unwrap_or_default();
+    if reason.is_empty() || status.canonical_reason().is_some_and(|usual| usual.as_bytes() == reason) {
+        return Some((status, None));
+    }
+    Some((status, Some(Reason::parse(Bytes::copy_from_slice(reason))?)))
 }
 
 /// `200`, or `200 OK`.
@@ -186,7 +202,7 @@ fn status(value: &[u8]) -> Option<StatusCode> {
     let (code, reason) = value.split_at_checked(3)?;
     let ends = reason.is_empty() || reason.starts_with(b" ");
     let code = StatusCode::from_bytes(code).ok()?;
-    (ends && (200..600).contains(&code.as_u16())).then_some(code)
+    (ends && (100..600).contains(&code.as_u16())).then_some(code)
 }
 
 fn is_number(value: &[u8]) -> bool {
@@ -288,6 +304,32 @@ mod tests {
             let head = read(output.as_bytes(), Start::StatusLine).ok().flatten();
             let found = head.and_then(|(head, _)| head.status).map(|status| status.as_u16());
             assert_eq!(found, status, "{output:?}");
+        }
+    }
+
+    #[test]
+    fn a_handler_of_a_server_may_write_any_status_line() {
+        for (output, want) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", Some((200, None, 0))),
+            ("HTTP/1.0 200 ok\r\nX: y\r\n\r\n", Some((200, Some("ok"), 1))),
+            ("HTTP/1.1 299\r\n\r\n", Some((299, None, 0))),
+            ("HTTP/1.1 299 \r\n\r\n", Some((299, None, 0))),
+            ("HTTP/1.1 100 Continue\r\n\r\n", Some((100, None, 0))),
+            ("HTTP/1.1 200 OK\r\nStatus: fine\r\n\r\n", Some((200, None, 1))),
+            ("HTTP/1.1 200 a\rb\r\n\r\n", None),
+            ("HTTP/1.1 099 X\r\n\r\n", None),
+            ("X: y\r\n\r\n", None),
+            ("\r\n", None),
+        ] {
+            let read = read(output.as_bytes(), Start::AnyStatusLine).ok().flatten();
+            let found =
+                read.map(|(head, _)| (head.status.unwrap().as_u16(), head.reason, head.headers.len()));
+            let reason = |text: &'static str| Reason::parse(Bytes::from_static(text.as_bytes())).unwrap();
+            assert_eq!(
+                found,
+                want.map(|(status, text, fields)| (status, text.map(reason), fields)),
+                "{output:?}"
+            );
         }
     }
 }
