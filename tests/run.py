@@ -25,6 +25,7 @@ SUITES = (
     "http2",
     "faults",
     "operate",
+    "python",
 )
 
 
