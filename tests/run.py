@@ -23,6 +23,7 @@ SUITES = (
     "cgi_programs",
     "install",
     "http2",
+    "tls",
     "faults",
     "operate",
     "python",
