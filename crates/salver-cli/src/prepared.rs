@@ -98,7 +98,7 @@ impl Prepared {
     /// Serves what comes to `listeners` until it is stopped, applications on `host`; `started` hears how to stop it.
     ///
     /// # Errors
-    /// As [`Prepared::start`].
+    /// As [`Prepared::start`], and an application that does not start up.
     pub(crate) fn run(
         self,
         listeners: Listeners,
@@ -114,6 +114,7 @@ impl Prepared {
         if let Some(https) = &self.https {
             https.keep();
         }
+        host.startup()?;
         let driven = self.server.drive(listeners)?;
         started(driven.stop());
         host.run(driven, turns)

@@ -9,6 +9,7 @@ use salver::{Driven, Handler, StartError};
 use salver_cli::applications::{Application, Host, Kind};
 use salver_cli::options::Options;
 
+use crate::asgi::Asgi;
 use crate::handler::HandlerClass;
 use crate::hosted::Hosted;
 use crate::load::{Loaded, load};
@@ -17,7 +18,7 @@ use crate::wsgi::Wsgi;
 /// Runs the command with `args` (the program's name first) and returns its exit code.
 #[pyfunction]
 pub(crate) fn main(py: Python<'_>, args: Vec<OsString>) -> u8 {
-    py.detach(|| salver_cli::run(args.into_iter(), Some(&Interpreter)))
+    py.detach(|| salver_cli::run(args.into_iter(), Some(&Interpreter::default())))
 }
 
 /// Serves in this very process, as `salver.serve` has it: `table` is TOML with the options' long names as keys.
@@ -25,11 +26,14 @@ pub(crate) fn main(py: Python<'_>, args: Vec<OsString>) -> u8 {
 pub(crate) fn serve(py: Python<'_>, table: &str, hears_signals: bool) -> PyResult<u8> {
     let arguments = salver_cli::args::keywords(table)
         .map_err(|refusal| pyo3::exceptions::PyTypeError::new_err(refusal.to_string()))?;
-    Ok(py.detach(|| salver_cli::serve(arguments.into_iter(), &Interpreter, hears_signals)))
+    Ok(py.detach(|| salver_cli::serve(arguments.into_iter(), &Interpreter::default(), hears_signals)))
 }
 
 /// This process.
-struct Interpreter;
+#[derive(Default)]
+struct Interpreter {
+    asgi: Asgi,
+}
 
 impl Host for Interpreter {
     fn open(
@@ -40,7 +44,7 @@ impl Host for Interpreter {
     ) -> Result<Arc<dyn Handler>, StartError> {
         Python::attach(|py| {
             surround(py, options)?;
-            let Loaded { object, kind } = load(py, application)?;
+            let Loaded { object, kind } = load(py, application, options.applications.asgi.factory)?;
             let cannot = |error: PyErr| StartError::new(error.to_string());
             let called: Arc<dyn crate::exchange::Application> = match kind {
                 Kind::Wsgi => Arc::new(Wsgi::open(py, object, application, turns).map_err(cannot)?),
@@ -48,10 +52,9 @@ impl Host for Interpreter {
                     Arc::new(HandlerClass::open(py, &object, &application.prefix).map_err(cannot)?)
                 }
                 Kind::Asgi => {
-                    return Err(StartError::new(format!(
-                        "{}: this version hosts WSGI applications and handler classes",
-                        application.spec
-                    )));
+                    let hosted = self.asgi.open(py, object, application, turns, options);
+                    let hosted = hosted.map_err(|error| StartError::new(error.value(py).to_string()))?;
+                    return Ok(Arc::new(hosted) as Arc<dyn Handler>);
                 }
             };
             Ok(Arc::new(Hosted::new(called, turns.clone(), &application.prefix)) as Arc<dyn Handler>)
@@ -65,8 +68,12 @@ impl Host for Interpreter {
         asked.ok().flatten()
     }
 
+    fn startup(&self) -> Result<(), StartError> {
+        self.asgi.startup()
+    }
+
     fn run(&self, driven: Driven, turns: &Turns) -> Result<(), StartError> {
-        turns.run(driven, Attached)
+        self.asgi.run(driven, turns, Attached)
     }
 }
 

@@ -32,19 +32,6 @@ impl Hosted {
     fn ask(&self, asked: Asked) -> Arc<Exchange> {
         Exchange::new(Arc::clone(&self.application), self.turns.clone(), asked)
     }
-
-    /// What comes of a short body within a moment: usually all of it, and reading it in the call costs no wait. A client that
-    /// is slower is waited for in the call, as it reads; but for ever here, where a wait in the call would keep everybody out.
-    async fn beginning(&self, body: &mut Body) -> Result<Bytes, Error> {
-        let mut beginning = Beginning::default();
-        let read = read(body, &mut beginning);
-        if self.turns.threads() == 1 {
-            read.await?;
-        } else if let Ok(read) = tokio::time::timeout(MOMENT, read).await {
-            read?;
-        }
-        Ok(beginning.done())
-    }
 }
 
 impl Handler for Hosted {
@@ -54,7 +41,7 @@ impl Handler for Hosted {
             return Reply::later(self.ask(Asked { request, start: Bytes::new(), path_info }).answer());
         }
         Reply::later(async move {
-            let start = self.beginning(&mut request.body).await?;
+            let start = beginning(&mut request.body, self.turns.threads() == 1).await?;
             self.ask(Asked { request, start, path_info }).answer().await
         })
     }
@@ -62,7 +49,7 @@ impl Handler for Hosted {
 
 /// The path below the mount, percent-decoded once. `//` and `;` are the application's to understand; a mount that was spelled
 /// by detours (`/x/../api`) is told from its normalised path.
-fn path_info(request: &Request, prefix: &str, rest: &SafePath) -> Vec<u8> {
+pub(crate) fn path_info(request: &Request, prefix: &str, rest: &SafePath) -> Vec<u8> {
     let raw = request.target.path();
     if raw == b"*" {
         return raw.to_vec();
@@ -79,9 +66,22 @@ fn path_info(request: &Request, prefix: &str, rest: &SafePath) -> Vec<u8> {
 
 /// Whether the body is read before the call. Not where the client waits to be told to send it, nor where its end is not known:
 /// what comes may depend on what is answered.
-fn is_short(request: &Request) -> bool {
+pub(crate) fn is_short(request: &Request) -> bool {
     let is_short = request.body.len().is_some_and(|length| length > 0 && length <= SHORT);
     is_short && !request.headers.contains_key(EXPECT)
+}
+
+/// What comes of a short body within a moment: usually all of it, and reading it in the call costs no wait. A client that
+/// is slower is waited for in the call, as it reads; but for ever here (`patient`), where a wait in the call would keep everybody out.
+pub(crate) async fn beginning(body: &mut Body, patient: bool) -> Result<Bytes, Error> {
+    let mut beginning = Beginning::default();
+    let read = read(body, &mut beginning);
+    if patient {
+        read.await?;
+    } else if let Ok(read) = tokio::time::timeout(MOMENT, read).await {
+        read?;
+    }
+    Ok(beginning.done())
 }
 
 /// What has been read of a body.

@@ -7,10 +7,12 @@
 //! - `wsgi`: PEP 3333.
 //! - `handler`: classes of `http.server`.
 //! - `engine`: a server for a socket of Python's.
+//! - `asgi`: ASGI 3, on an asyncio loop whose selector drives the server.
 //! - `command`: the command line with this process as host.
 
 use pyo3::prelude::*;
 
+mod asgi;
 mod command;
 mod descriptor;
 mod engine;

@@ -12,6 +12,7 @@ use salver::{Driven, Handler, StartError};
 
 use crate::options::Options as All;
 
+pub mod asgi;
 mod interpreter;
 pub(crate) mod reload;
 
@@ -45,6 +46,10 @@ pub struct Options {
     /// Folders to watch for --reload; may be repeated [default: --app-dir]
     #[arg(long, value_name = "D")]
     pub reload_dir: Vec<PathBuf>,
+
+    /// ASGI applications.
+    #[command(flatten)]
+    pub asgi: asgi::Options,
 }
 
 /// What kind of thing a target was said to be.
@@ -92,6 +97,12 @@ pub trait Host: Send + Sync {
         let interpreter = std::env::args_os().next().unwrap_or_else(|| "python3".into());
         vec![interpreter, "-m".into(), "salver".into()]
     }
+
+    /// Has the applications that were opened start up; nobody is served yet.
+    ///
+    /// # Errors
+    /// One that failed: one line with the mend.
+    fn startup(&self) -> Result<(), StartError>;
 
     /// Runs the server until it has stopped.
     ///

@@ -66,13 +66,17 @@ def read_env_file(path: str) -> Iterable[tuple[str, str]]:
         yield name.strip(), value
 
 
-def load(spec: str, said: Optional[str]) -> tuple[str, Any]:
-    """The kind (wsgi, asgi, handler) and the object that `spec` names; `said` is the kind, if it was said."""
+def load(spec: str, said: Optional[str], factory: bool = False) -> tuple[str, Any]:
+    """The kind (wsgi, asgi, handler) and the object that `spec` names, or makes; `said` is the kind if it was."""
     global last_traceback
     last_traceback = None
     place, _, attribute = spec.partition(":")
     module = import_module(place, spec)
     found = find(module, attribute, spec)
+    if factory and not attribute.endswith("()"):
+        if not callable(found):
+            raise LoadError(f"{spec}: it cannot be called; leave --factory out")
+        found = make(found, spec)
     kind = kind_of(found)
     if kind is None:
         what = type(found).__name__
@@ -92,6 +96,8 @@ def kind_of(found: Any) -> Optional[str]:
         return "handler"
     if not callable(found):
         return None
+    if isinstance(found, type) and hasattr(found, "__await__"):
+        return "asgi"
     # What is decorated is judged by what it wraps; an object by its `__call__`.
     call = inspect.unwrap(found) if inspect.isroutine(found) else type(found).__call__
     return "asgi" if inspect.iscoroutinefunction(call) else "wsgi"

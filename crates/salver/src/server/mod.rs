@@ -265,6 +265,20 @@ impl Stop {
         self.advance(Phase::Over);
     }
 
+    /// Ready when a stop has begun, of either kind.
+    pub fn begun(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut phase = self.0.subscribe();
+        async move {
+            // An error means that nobody is left who could stop: as good as a stop.
+            let _ = phase.wait_for(|phase| *phase > Phase::Serving).await;
+        }
+    }
+
+    /// Whether it ends at once, not in good order.
+    pub fn is_now(&self) -> bool {
+        *self.0.borrow() == Phase::Over
+    }
+
     fn advance(&self, to: Phase) {
         self.0.send_if_modified(|phase| {
             let advances = *phase < to;

@@ -37,7 +37,12 @@ impl Shared {
         }
     }
 
-    pub(super) fn run(self: &Arc<Self>, driven: Driven, place: Box<dyn Place>) -> Result<(), StartError> {
+    pub(super) fn run(
+        self: &Arc<Self>,
+        driven: Driven,
+        place: Box<dyn Place>,
+        beside: impl FnOnce(),
+    ) -> Result<(), StartError> {
         let twice = || StartError::new("these turns drive a server already; make new ones");
         let ended = driven.ended();
         self.place.set(place).map_err(|_| twice())?;
@@ -53,6 +58,7 @@ impl Shared {
         sentinel::start(Arc::clone(self)).map_err(|error| cannot_start(&error))?;
         self.state().threads += 1;
         self.start_thread().map_err(|error| cannot_start(&error))?;
+        beside();
         while !self.state().over {
             ours.sleep();
         }
@@ -91,7 +97,9 @@ impl Shared {
                 if let Err(error) = self.start_thread() {
                     let mut state = self.state();
                     state.threads -= 1;
-                    state.turner = Turner::Nobody;
+                    if matches!(state.turner, Turner::Coming) {
+                        state.turner = Turner::Nobody;
+                    }
                     drop(state);
                     tracing::error!("no thread for another call: {error}; look at `ulimit -u`");
                 }
@@ -157,6 +165,9 @@ impl Shared {
         {
             *waker = Some(cx.waker().clone());
         }
+        if state.leave_to_guest() {
+            return Poll::Ready(None);
+        }
         if !state.is_runnable(self.most) {
             return Poll::Pending;
         }
@@ -174,6 +185,62 @@ impl Shared {
             sentinel.rouse();
         }
         Poll::Ready(Some((call, successor)))
+    }
+
+    /// Drives the loop, in place of whoever does, until `until` is ready; `None` when the server has ended.
+    pub(super) fn visit<T>(
+        self: &Arc<Self>,
+        mut until: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
+        let driven = self.driven.get()?;
+        let mut state = self.state();
+        if state.over {
+            return None;
+        }
+        let turner = state.give_guest();
+        drop(state);
+        if let Some(turner) = turner {
+            turner.wake();
+        }
+        let mut fresh = true;
+        let mut woken = Vec::new();
+        let done = driven.turn(poll_fn(|cx| {
+            let mut state = self.state();
+            std::mem::swap(&mut state.wakers, &mut woken);
+            if state.over {
+                state.turner = Turner::Nobody;
+                return Poll::Ready(None);
+            }
+            if let Turner::Turning(waker @ None) = &mut state.turner {
+                *waker = Some(cx.waker().clone());
+            }
+            let assistant = state.assist(self.most);
+            drop(state);
+            self.send(assistant);
+            woken.drain(..).for_each(Waker::wake);
+            match until(cx) {
+                // Every turn looks at its sockets at least once.
+                Poll::Ready(_) if std::mem::take(&mut fresh) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Poll::Ready(done) => {
+                    let mut state = self.state();
+                    state.turner = Turner::Nobody;
+                    let sentinel = state.sentinel.take();
+                    drop(state);
+                    if let Some(sentinel) = sentinel {
+                        sentinel.rouse();
+                    }
+                    Poll::Ready(Some(done))
+                }
+                Poll::Pending => {
+                    fresh = false;
+                    Poll::Pending
+                }
+            }
+        }));
+        done.flatten()
     }
 
     /// Makes `call` and those that wait behind it, until a turn is due.

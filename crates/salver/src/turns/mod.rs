@@ -13,11 +13,13 @@
 //!   place: there never are two calls under way.
 //! - A call that was silent for `--timeout` is told ([`Call::overdue`]).
 //!
+//! An event loop of somebody else's (asyncio's) is a *guest*: it drives ours while it has nothing to do itself.
+//!
 //! Nothing here knows Python: a [`Place`] says what a thread does before it may call.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::server::Driven;
@@ -168,7 +170,29 @@ impl Turns {
     /// # Errors
     /// When the system refuses a first thread.
     pub fn run(&self, driven: Driven, place: impl Place) -> Result<(), StartError> {
-        self.0.run(driven, Box::new(place))
+        self.0.run(driven, Box::new(place), || {})
+    }
+
+    /// The same; `guest` runs on this thread meanwhile, and takes turns by [`Turns::visit`].
+    ///
+    /// # Errors
+    /// When the system refuses a first thread.
+    pub fn run_beside(
+        &self,
+        driven: Driven,
+        place: impl Place,
+        guest: impl FnOnce(),
+    ) -> Result<(), StartError> {
+        self.0.run(driven, Box::new(place), guest)
+    }
+
+    /// Takes the turn and drives the loop until `until` is ready; `None` when the server has ended. What `until` says is
+    /// asked again before the turn ends, so it must not be used up by that. Only one thread may be such a guest.
+    ///
+    /// Whoever had the turn leaves it. When the guest stays away for more than about a millisecond, a spare thread has it until
+    /// the guest comes back; calls are made by spare threads.
+    pub fn visit<T>(&self, until: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        self.0.visit(until)
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) struct State {
     pub(super) beat: u64,
     /// How many of the next calls are believed to be slow.
     pub(super) slow: u32,
+    /// Whether a guest waits for the turn ([`super::Turns::visit`]).
+    pub(super) guest_waits: bool,
     /// Whether whoever makes calls should turn when the one at hand has ended.
     pub(super) turn_asked: bool,
     /// The sentinel, while it sleeps.
@@ -204,6 +206,45 @@ impl State {
             }
             None if self.threads <= most + self.waiting => {
                 self.turner = Turner::Coming;
+                self.threads += 1;
+                Successor::New
+            }
+            None => Successor::None,
+        }
+    }
+
+    /// The turn becomes the guest's: at once, or as soon as who has it has been woken by the waker and has left.
+    pub(super) fn give_guest(&mut self) -> Option<Waker> {
+        match &self.turner {
+            Turner::Turning(waker) => {
+                self.guest_waits = true;
+                waker.clone()
+            }
+            // Who is on its way finds the turn taken, and looks for something else to do.
+            Turner::Nobody | Turner::Coming => {
+                self.begin_turn();
+                None
+            }
+        }
+    }
+
+    /// Who has the turn leaves it to a guest that waits; whether there is one.
+    pub(super) fn leave_to_guest(&mut self) -> bool {
+        let waits = std::mem::take(&mut self.guest_waits);
+        if waits {
+            self.begin_turn();
+        }
+        waits
+    }
+
+    /// Somebody to make a queued call beside the turn of a guest, who makes none; to be roused or started by the caller.
+    pub(super) fn assist(&mut self, most: usize) -> Successor {
+        if !self.is_runnable(most) || self.over {
+            return Successor::None;
+        }
+        match self.spares.pop() {
+            Some(spare) => Successor::Spare(spare),
+            None if self.threads <= most + self.waiting => {
                 self.threads += 1;
                 Successor::New
             }

@@ -1,0 +1,189 @@
+//! Scopes (ASGI, "HTTP Connection Scope", "WebSocket Connection Scope"): a copy of a dict that holds what all requests that came the
+//! same way have in common, and what this one adds.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderMap, Method, Version};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use salver::{Local, Request, Scheme};
+
+/// What makes the scopes of one mount.
+pub(crate) struct Scopes {
+    /// What `--root-path` says, and the mount.
+    root_path: String,
+    /// The lifespan's state, which each request has a copy of.
+    state: Py<PyDict>,
+    methods: Vec<(Method, Py<PyString>)>,
+    /// A dict for each address and scheme that requests came by.
+    templates: Mutex<Vec<Template>>,
+}
+
+struct Template {
+    local: Arc<Local>,
+    scheme: Scheme,
+    kind: Kind,
+    dict: Py<PyDict>,
+}
+
+/// Of which protocol a scope is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Http,
+    WebSocket,
+}
+
+impl Scopes {
+    pub(crate) fn new(py: Python<'_>, before: &str, mount: &str, state: Py<PyDict>) -> Self {
+        let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
+        let methods = methods.map(|method| (method.clone(), PyString::intern(py, method.as_str()).unbind()));
+        let root_path = [before, mount].map(|part| part.trim_end_matches('/')).concat();
+        Self { root_path, state, methods: methods.into(), templates: Mutex::default() }
+    }
+
+    /// The scope of `request`; `path_info` is its path below the mount, decoded.
+    pub(crate) fn of<'py>(
+        &self,
+        py: Python<'py>,
+        kind: Kind,
+        request: &Request,
+        path_info: &[u8],
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let scope = self.template(py, kind, request)?.copy()?;
+        for name in [intern!(py, "asgi"), intern!(py, "extensions")] {
+            if let Some(shared) = scope.get_item(name)? {
+                scope.set_item(name, shared.cast::<PyDict>()?.copy()?)?;
+            }
+        }
+        if kind == Kind::Http {
+            match self.methods.iter().find(|(method, _)| *method == request.method) {
+                Some((_, name)) => scope.set_item(intern!(py, "method"), name)?,
+                None => scope.set_item(intern!(py, "method"), request.method.as_str())?,
+            }
+        }
+        if request.version != Version::HTTP_11 {
+            let version = if request.version == Version::HTTP_2 { "2" } else { "1.0" };
+            scope.set_item(intern!(py, "http_version"), version)?;
+        }
+        let raw = request.target.path();
+        let below = String::from_utf8_lossy(path_info);
+        let whole = match (raw, self.root_path.as_str()) {
+            (b"*", _) | (_, "") => below,
+            (_, root) => format!("{root}{below}").into(),
+        };
+        scope.set_item(intern!(py, "path"), PyString::new(py, &whole))?;
+        scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, raw))?;
+        let query = PyBytes::new(py, request.target.query().unwrap_or_default());
+        scope.set_item(intern!(py, "query_string"), query)?;
+        scope.set_item(intern!(py, "headers"), fields(py, &request.headers)?)?;
+        let client =
+            request.peer.remote.map(|remote| (remote.ip().to_canonical().to_string(), remote.port()));
+        scope.set_item(intern!(py, "client"), client)?;
+        scope.set_item(intern!(py, "state"), self.state.bind(py).copy()?)?;
+        if let Some(tls) = &request.peer.tls
+            && let Some(extensions) = scope.get_item(intern!(py, "extensions"))?
+        {
+            extensions.set_item("tls", self::tls(py, tls)?)?;
+        }
+        Ok(scope)
+    }
+
+    /// The path below the mount as it was asked for, for a message of the log.
+    pub(crate) fn shown(request: &Request) -> String {
+        format!("{} {}", request.method, request.target.as_bytes().escape_ascii())
+    }
+
+    /// What all requests that came the same way have in common.
+    fn template<'py>(&self, py: Python<'py>, kind: Kind, request: &Request) -> PyResult<Bound<'py, PyDict>> {
+        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        let (local, scheme) = (&request.peer.local, request.peer.scheme);
+        let is_like = |known: &&Template| {
+            Arc::ptr_eq(&known.local, local) && known.scheme == scheme && known.kind == kind
+        };
+        if let Some(known) = templates.iter().find(is_like) {
+            return Ok(known.dict.bind(py).clone());
+        }
+        let dict = self.common(py, kind, local, scheme)?;
+        if templates.len() < MOST_TEMPLATES {
+            templates.push(Template { local: Arc::clone(local), scheme, kind, dict: dict.clone().unbind() });
+        }
+        Ok(dict)
+    }
+
+    fn common<'py>(
+        &self,
+        py: Python<'py>,
+        kind: Kind,
+        local: &Local,
+        scheme: Scheme,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let (name, scheme, extensions) = match (kind, scheme) {
+            (Kind::Http, Scheme::Http) => ("http", "http", "http.response.pathsend"),
+            (Kind::Http, Scheme::Https) => ("http", "https", "http.response.pathsend"),
+            (Kind::WebSocket, Scheme::Http) => ("websocket", "ws", "websocket.http.response"),
+            (Kind::WebSocket, Scheme::Https) => ("websocket", "wss", "websocket.http.response"),
+        };
+        let dict = PyDict::new(py);
+        dict.set_item(intern!(py, "type"), PyString::intern(py, name))?;
+        let asgi = PyDict::new(py);
+        asgi.set_item("version", "3.0")?;
+        asgi.set_item("spec_version", SPEC_VERSION)?;
+        dict.set_item(intern!(py, "asgi"), asgi)?;
+        dict.set_item(intern!(py, "http_version"), "1.1")?;
+        dict.set_item(intern!(py, "scheme"), PyString::intern(py, scheme))?;
+        dict.set_item(intern!(py, "root_path"), &self.root_path)?;
+        dict.set_item(intern!(py, "server"), server(py, local)?)?;
+        let offered = PyDict::new(py);
+        offered.set_item(extensions, PyDict::new(py))?;
+        dict.set_item(intern!(py, "extensions"), offered)?;
+        Ok(dict)
+    }
+}
+
+fn server<'py>(py: Python<'py>, local: &Local) -> PyResult<Bound<'py, PyTuple>> {
+    match local {
+        Local::Tcp(SocketAddr::V4(address)) => (address.ip().to_string(), address.port()).into_pyobject(py),
+        Local::Tcp(SocketAddr::V6(address)) => {
+            (address.ip().to_canonical().to_string(), address.port()).into_pyobject(py)
+        }
+        Local::Unix(path) => (path.to_string_lossy(), py.None()).into_pyobject(py),
+    }
+}
+
+fn fields<'py>(py: Python<'py>, headers: &HeaderMap) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for (name, value) in headers {
+        let pair = (PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value.as_bytes()));
+        list.append(pair.into_pyobject(py)?)?;
+    }
+    Ok(list)
+}
+
+/// The extension `tls` (ASGI, "TLS Extension"), as far as the handshake tells.
+fn tls<'py>(py: Python<'py>, session: &salver::tls::Session) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let mut chain: Vec<String> = Vec::new();
+    let (mut name, mut version) = (None, None);
+    for (variable, value) in session.variables() {
+        match variable {
+            "SSL_CLIENT_CERT" => chain.push(value.into_owned()),
+            "SSL_CLIENT_S_DN" => name = Some(value.into_owned()),
+            "SSL_PROTOCOL" => version = Some(if value == "TLSv1.3" { 0x0304 } else { 0x0303 }),
+            _ => {}
+        }
+    }
+    dict.set_item("server_cert", py.None())?;
+    dict.set_item("client_cert_chain", chain)?;
+    dict.set_item("client_cert_name", name)?;
+    dict.set_item("client_cert_error", py.None())?;
+    dict.set_item("tls_version", version)?;
+    dict.set_item("cipher_suite", py.None())?;
+    Ok(dict)
+}
+
+/// From 2.4 on, sending to a client that has left raises `OSError`.
+const SPEC_VERSION: &str = "2.4";
+/// More addresses and schemes than this are made anew each time.
+const MOST_TEMPLATES: usize = 64;
