@@ -49,6 +49,10 @@ pub struct Options {
     #[command(flatten)]
     pub applications: applications::Options,
 
+    /// WebSockets of applications.
+    #[command(flatten)]
+    pub websocket: salver::websocket::Options,
+
     /// CGI scripts.
     #[command(flatten)]
     pub cgi: handler::cgi::Options,

@@ -67,7 +67,7 @@
 //! # Features
 //!
 //! `listing` and `compress` are on by default: listings of folders, and the three content codings made while serving. `tower` is
-//! the module of that name. `cli` derives `clap::Args` on every `Options`, as the command needs them. None changes what the
+//! the module of that name, and so is `websocket`. `cli` derives `clap::Args` on every `Options`, as the command needs them. None changes what the
 //! others do.
 //!
 //! # Where things are
@@ -107,6 +107,9 @@ pub mod tls;
 #[cfg(feature = "tower")]
 pub mod tower;
 pub mod turns;
+mod upgrade;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 mod workshop;
 
 pub use body::{Body, FileRange};

@@ -3,12 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::StatusCode;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use salver::{Body, Error};
+use salver::Body;
 
 use super::awaitable::{Channel, Waiting, What};
 use super::exchange::{Content, Exchange, Gone, Stage, State};
@@ -48,7 +47,7 @@ impl Asked for Exchange {
             Ok(arguments) => Some(arguments),
             Err(error) => {
                 errors::log(py, "a request could not be put to its application", &error);
-                self.fail(failed());
+                self.fail(super::failed());
                 None
             }
         }
@@ -167,7 +166,7 @@ impl HttpSend {
             tracing::error!("an application returned {what}: {asked}");
         }
         if is_silent {
-            exchange.fail(failed());
+            exchange.fail(super::failed());
         } else if !is_complete {
             exchange.end_body(exchange.state(), false);
         }
@@ -300,9 +299,4 @@ fn out_of_order(what: &str, why: &str) -> PyErr {
 fn left(state: &mut State) -> PyErr {
     state.told = true;
     PyOSError::new_err("the client has left")
-}
-
-/// What a client hears of an application that raised; its traceback has been logged.
-fn failed() -> Error {
-    Error::new(StatusCode::INTERNAL_SERVER_ERROR, "The application met a fault")
 }

@@ -48,8 +48,7 @@ impl Head {
     }
 
     fn add(&mut self, field: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
-            field.extract().or_else(|_| pair(field)).map_err(|_| wrong_type("a header", "a pair", field))?;
+        let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair(field)?;
         let name = name.cast::<PyBytes>().map_err(|_| wrong_type("a header's name", "bytes", &name))?;
         let value = value.cast::<PyBytes>().map_err(|_| wrong_type("a header's value", "bytes", &value))?;
         let (name, value) = parse_field(name.as_bytes(), value.as_bytes())?;
@@ -101,11 +100,14 @@ impl Head {
 
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 
-/// A header as a list, or whatever else has two parts.
-fn pair<'py>(field: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    let parts: Vec<Bound<'py, PyAny>> = field.try_iter()?.collect::<PyResult<_>>()?;
-    let [name, value] = <[_; 2]>::try_from(parts).map_err(|_| PyValueError::new_err("no pair"))?;
-    Ok((name, value))
+/// The name and value of a header: of a tuple, a list, or whatever else has two parts.
+pub(crate) fn pair<'py>(field: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    if let Ok(pair) = field.extract() {
+        return Ok(pair);
+    }
+    let wrong = || wrong_type("a header", "a pair", field);
+    let parts: PyResult<Vec<Bound<'py, PyAny>>> = field.try_iter().map_err(|_| wrong())?.collect();
+    <[_; 2]>::try_from(parts?).map(|[name, value]| (name, value)).map_err(|_| wrong())
 }
 
 /// Checks a header: a token, and a value without control characters.

@@ -7,11 +7,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use ::http::StatusCode;
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use salver::turns::{Place, Turns};
-use salver::{Driven, Handler, Reply, Request, SafePath, StartError};
+use salver::websocket::{Handshake, Options as WebSocketOptions};
+use salver::{Driven, Error, Handler, Reply, Request, SafePath, StartError};
 use salver_cli::applications::Application;
 use salver_cli::options::Options;
 
@@ -23,11 +25,13 @@ mod http;
 mod hub;
 mod message;
 mod scope;
+mod websocket;
 
 use awaitable::Done;
 use exchange::Exchange;
 use hub::{Hub, PyHub};
 use scope::Scopes;
+use websocket::Conversation;
 
 /// The loop of one process, once an application needs it.
 #[derive(Default)]
@@ -45,6 +49,7 @@ pub(crate) struct Mount {
     application: Py<PyAny>,
     scopes: Scopes,
     done: Py<Done>,
+    websocket: WebSocketOptions,
 }
 
 impl Asgi {
@@ -66,7 +71,8 @@ impl Asgi {
         let state = runner.call_method1(py, "add", (&application.spec, &object, lifespan))?;
         let state = state.into_bound(py).cast_into::<PyDict>()?.unbind();
         let scopes = Scopes::new(py, &asgi.root_path, &application.prefix, state);
-        let mount = Mount { application: object, scopes, done: Py::new(py, Done)? };
+        let websocket = options.websocket.clone();
+        let mount = Mount { application: object, scopes, done: Py::new(py, Done)?, websocket };
         let prefix = application.prefix.trim_end_matches('/').to_owned();
         Ok(Hosted { hub: Arc::clone(hub), mount: Arc::new(mount), prefix })
     }
@@ -139,6 +145,10 @@ impl Handler for Hosted {
     fn handle(&self, mut request: Request, rest: SafePath) -> Reply<'_> {
         let path_info = path_info(&request, &self.prefix, &rest);
         Reply::later(async move {
+            if let Some(handshake) = Handshake::parse(&request)? {
+                let (hub, mount) = (Arc::clone(&self.hub), Arc::clone(&self.mount));
+                return Conversation::new(hub, mount, handshake, request, path_info).answer().await;
+            }
             let start = match is_short(&request) {
                 true => whole(&mut request.body).await?,
                 false => Bytes::new(),
@@ -147,4 +157,9 @@ impl Handler for Hosted {
             Exchange::new(hub, mount, request, start, path_info).answer().await
         })
     }
+}
+
+/// What a client hears of an application that raised; its traceback has been logged.
+fn failed() -> Error {
+    Error::new(StatusCode::INTERNAL_SERVER_ERROR, "The application met a fault")
 }

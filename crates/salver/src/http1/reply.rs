@@ -132,6 +132,20 @@ pub fn write_early_hints(out: &mut Vec<u8>, headers: &HeaderMap) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// The head of 101 Switching Protocols; `headers` names the protocol in its `Upgrade` (RFC 9110 §7.8).
+pub(crate) fn write_switching(out: &mut Vec<u8>, headers: &HeaderMap, date: &[u8]) {
+    write_status(out, Version::HTTP_11, StatusCode::SWITCHING_PROTOCOLS, None);
+    if !headers.contains_key(DATE) {
+        write_field(out, b"Date", date);
+    }
+    write_field(out, b"Connection", b"Upgrade");
+    for protocol in headers.get_all(UPGRADE) {
+        write_field(out, b"Upgrade", protocol.as_bytes());
+    }
+    copy_fields(out, headers);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// What precedes the data of a chunk; an empty chunk would end the body, so `size` is not 0.
 ///
 /// ```

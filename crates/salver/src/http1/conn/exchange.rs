@@ -1,6 +1,7 @@
 //! One request and its answer.
 
 use http::Method;
+use http::response::Parts;
 
 use super::Next;
 use super::read::{Gone, Upload, UploadState};
@@ -8,13 +9,15 @@ use super::send::Sent;
 use super::wire::{Client, Wire};
 use crate::answer::{self, Answered, Begun};
 use crate::body::Body;
-use crate::finish::log::Outcome;
+use crate::finish::log::{Outcome, Seen};
 use crate::http1::body::BodyReader;
 use crate::http1::head::{Framing, Head, Malformed};
 use crate::http1::incoming;
-use crate::http1::reply::Asked;
+use crate::http1::reply::{self, Asked};
 use crate::interim::Interim;
 use crate::request::Request;
+use crate::server::socket::More;
+use crate::upgrade::Upgrade;
 
 impl Wire<'_> {
     /// Answers one request; what is left of its body is read, so that it is never taken for the next one.
@@ -51,7 +54,11 @@ impl Wire<'_> {
             },
         };
         asked.keep_alive = asked.keep_alive && !shared.is_stopping() && upload.may_end_well();
-        let Answered { response, seen, permit } = answered;
+        let Answered { mut response, seen, permit } = answered;
+        if let Some(upgrade) = response.extensions_mut().remove::<Upgrade>() {
+            drop(permit);
+            return Box::pin(self.upgrade(upgrade, response.into_parts().0, seen)).await;
+        }
         let status = response.status();
         self.interim.close();
         upload.answered();
@@ -85,6 +92,18 @@ impl Wire<'_> {
             }
         };
         self.drive(upload, begun.end(settled)).await
+    }
+
+    /// Hands the connection over to another protocol.
+    async fn upgrade(&mut self, upgrade: Upgrade, head: Parts, seen: Seen) -> Next {
+        reply::write_switching(&mut self.output, &head.headers, &crate::server::date::now());
+        let complete = self.flush(More::No).await.is_ok();
+        let status = head.status;
+        self.shared.site.log.done(seen, Outcome { status, bytes_sent: 0, complete });
+        match upgrade.take().filter(|_| complete) {
+            Some(protocol) => Next::Upgraded(protocol, std::mem::take(&mut self.input)),
+            None => Next::Close,
+        }
     }
 
     /// Answers a head that is none; nothing that follows it is acted upon.

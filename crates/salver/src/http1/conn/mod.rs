@@ -21,6 +21,7 @@ use crate::request::Peer;
 use crate::server::Shared;
 use crate::server::clock::Deadline;
 use crate::server::socket::Io;
+use crate::upgrade::{Protocol, Upgraded};
 
 mod exchange;
 mod read;
@@ -59,6 +60,8 @@ enum Age {
 enum Next {
     /// It is one of HTTP/2, and this was received of it (RFC 9113 §3.3).
     Http2(BytesMut),
+    /// It is another protocol's, and this was received of it.
+    Upgraded(Box<dyn Protocol>, BytesMut),
     /// It may have another request.
     Keep,
     /// It ends; all that was received has been read.
@@ -83,6 +86,10 @@ impl Connection {
                 Next::Http2(received) => {
                     drop(self.deadline);
                     return Box::pin(http2::run(self.io, self.peer, self.shared, received)).await;
+                }
+                Next::Upgraded(protocol, received) => {
+                    let Self { io, shared, deadline, .. } = self;
+                    return protocol.run(Upgraded { io, shared, deadline, received }).await;
                 }
                 Next::Linger => return Box::pin(self.linger()).await,
             }
