@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 SUITES = (
+    "asgi",
     "cpython",
     "differential",
     "clients",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import socket
 import socketserver
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,8 +17,11 @@ from wsgiref import simple_server
 
 
 def load(target: str) -> Any:
-    """The object that `module:attribute` names."""
+    """The object that `module:attribute` or `path/to/module.py:attribute` names."""
     module, _, attribute = target.partition(":")
+    if module.endswith(".py"):
+        folder, _, module = module[: -len(".py")].rpartition("/")
+        sys.path.insert(0, folder)
     return getattr(importlib.import_module(module), attribute or "app")
 
 
@@ -72,6 +76,24 @@ def run_gunicorn(application: Any, threads: int) -> None:
     Program().run()
 
 
+def run_uvicorn(application: Any, threads: int) -> None:
+    """uvicorn, for ASGI."""
+    uvicorn = importlib.import_module("uvicorn")
+    listener = socket.create_server(("127.0.0.1", 0))
+    announce(listener.getsockname()[1])
+    uvicorn.Server(uvicorn.Config(application, log_level="warning")).run(sockets=[listener])
+
+
+def run_hypercorn(application: Any, threads: int) -> None:
+    """hypercorn, for ASGI."""
+    asyncio = importlib.import_module("asyncio")
+    config = importlib.import_module("hypercorn.config").Config()
+    listener = socket.create_server(("127.0.0.1", 0))
+    config.bind = [f"fd://{listener.fileno()}"]
+    announce(listener.getsockname()[1])
+    asyncio.run(importlib.import_module("hypercorn.asyncio").serve(application, config))
+
+
 def run_waitress(application: Any, threads: int) -> None:
     """waitress."""
     server = importlib.import_module("waitress").create_server(
@@ -93,6 +115,8 @@ ORACLES = {
     "gunicorn": run_gunicorn,
     "waitress": run_waitress,
     "http.server": run_http_server,
+    "hypercorn": run_hypercorn,
+    "uvicorn": run_uvicorn,
 }
 
 

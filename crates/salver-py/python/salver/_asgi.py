@@ -1,14 +1,15 @@
 """asyncio's side of ASGI: the loop whose selector is the server's turn, the task of a request, lifespans.
 
-The loop is asyncio's own `SelectorEventLoop`. What is ours is its selector: while asyncio has nothing to do, `select()` drives the
-server, and returns when requests have come, a descriptor of asyncio's is ready, or a timer is due. So a request takes no way
-between threads.
+The loop is asyncio's own `SelectorEventLoop`. What is ours is its selector: while asyncio has nothing to do,
+`select()` drives the server, and returns when requests have come, a descriptor of asyncio's is ready, or a timer
+is due. So a request takes no way between threads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import selectors
 import sys
 import traceback
@@ -70,7 +71,9 @@ class TurnSelector(selectors.EpollSelector):
     def serve(self, dispatch: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
         """Have `dispatch` called when requests have come."""
         handle = asyncio.Handle(dispatch, (), loop)
-        self._events = [(selectors.SelectorKey(-1, -1, selectors.EVENT_READ, (handle, None)), selectors.EVENT_READ)]
+        self._events = [
+            (selectors.SelectorKey(-1, -1, selectors.EVENT_READ, (handle, None)), selectors.EVENT_READ)
+        ]
         self._stop = loop.stop
 
     def select(self, timeout: Optional[float] = None) -> EventList:
@@ -104,7 +107,7 @@ class Runner:
             selector.serve(self._dispatch, loop)
             return loop
         try:
-            import uvloop
+            uvloop: Any = importlib.import_module("uvloop")
         except ImportError:
             raise Fault("--loop uvloop: no package uvloop here; install it, or leave --loop out") from None
         bridged: asyncio.AbstractEventLoop = uvloop.new_event_loop()
@@ -210,7 +213,9 @@ class Lifespan:
             if self._is_wanted:
                 self._print("")
                 what = type(self._error).__name__ if self._error is not None else "it returned"
-                raise Fault(f"{self._name}: no startup (--lifespan on): {what}; mend it, or say --lifespan auto")
+                raise Fault(
+                    f"{self._name}: no startup (--lifespan on): {what}; mend it, or say --lifespan auto"
+                )
 
     async def shutdown(self, grace: float) -> None:
         """Tell the application to shut down, and wait until it has."""
@@ -232,7 +237,8 @@ class Lifespan:
         assert self._task is not None
         self._said: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._asked.put_nowait({"type": what})
-        await asyncio.wait([self._said, self._task], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [self._said, self._task]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         return self._said.result() if self._said.done() else None
 
     async def _run(self) -> None:

@@ -88,7 +88,8 @@ impl Exchange {
         path_info: Vec<u8>,
     ) -> Arc<Self> {
         let content = match std::mem::take(&mut request.body) {
-            Body::Stream(stream) => Content::Stream { stream, asked: false },
+            Body::Stream(stream) if start.is_empty() => Content::Stream { stream, asked: false },
+            Body::Stream(stream) => Content::Piece(start, (!stream.is_end_stream()).then_some(stream)),
             Body::Bytes(bytes) => Content::Whole(bytes),
             Body::Empty | Body::File(_) => Content::Whole(start),
         };

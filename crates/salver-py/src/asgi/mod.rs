@@ -17,7 +17,7 @@ use salver::{Driven, Error, Handler, Reply, Request, SafePath, StartError};
 use salver_cli::applications::Application;
 use salver_cli::options::Options;
 
-use crate::hosted::{is_short, path_info, whole};
+use crate::hosted::{beginning, is_short, path_info};
 
 mod awaitable;
 mod exchange;
@@ -150,7 +150,7 @@ impl Handler for Hosted {
                 return Conversation::new(hub, mount, handshake, request, path_info).answer().await;
             }
             let start = match is_short(&request) {
-                true => whole(&mut request.body).await?,
+                true => beginning(&mut request.body, false).await?,
                 false => Bytes::new(),
             };
             let (hub, mount) = (Arc::clone(&self.hub), Arc::clone(&self.mount));
