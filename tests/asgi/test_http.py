@@ -147,13 +147,13 @@ class Answers(AsgiCase):
 
     def test_a_slow_reader_holds_back_its_application(self) -> None:
         with self.host.connect() as wire:
-            wire.send(f"GET {self.path('flood')} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            wire.send(f"GET {self.path('flood')} HTTP/1.0\r\nHost: h\r\n\r\n".encode())
             seen = [0, -1]
             while seen[-1] != seen[-2]:
                 time.sleep(0.2)
                 seen.append(int(self.host.events(self.token)[0]))
             self.assertLess(seen[-1], 700)
-            self.assertEqual(len(wire.answer().body), 1024 * 65536)
+            self.assertEqual(len(wire.rest().partition(b"\r\n\r\n")[2]), 1024 * 65536)
 
     def test_pathsend(self) -> None:
         answer = self.get("pathsend")
