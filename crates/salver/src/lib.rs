@@ -107,6 +107,8 @@ pub mod tls;
 #[cfg(feature = "tower")]
 pub mod tower;
 pub mod turns;
+// Whoever else wants a connection for itself finds it here; without this feature nobody does.
+#[cfg_attr(not(feature = "websocket"), expect(dead_code, reason = "only WebSockets take a connection over"))]
 mod upgrade;
 #[cfg(feature = "websocket")]
 pub mod websocket;
