@@ -5,7 +5,7 @@
 #[group(skip)]
 pub struct Options {
     /// The event loop: asyncio's own drives the server itself; uvloop, which has to be installed, runs beside it
-    #[arg(long = "loop", value_name = "LOOP", default_value = "auto")]
+    #[arg(id = "loop", long = "loop", value_name = "LOOP", default_value = "auto")]
     pub event_loop: EventLoop,
 
     /// Whether applications are told of startup and shutdown; auto: those that want to be
