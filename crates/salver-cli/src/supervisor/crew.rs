@@ -325,8 +325,11 @@ impl Crew {
         let in_flight = process.load.counts.in_flight;
         let starting = process.state == State::Starting;
         if starting && !self.served {
-            tracing::error!("worker {number} ended before it could answer: {how}");
             let code = status.exit_status().and_then(|code| u8::try_from(code).ok()).filter(|code| *code > 0);
+            match code {
+                Some(1 | 2) => tracing::debug!("worker {number} has said why it cannot start"),
+                _ => tracing::error!("worker {number} ended before it could answer: {how}"),
+            }
             return Death::NoStart(code.unwrap_or(1));
         }
         if starting && self.next.take_if(|next| next.generation == process.generation).is_some() {
