@@ -26,7 +26,7 @@ class Applications(unittest.TestCase):
         """Started."""
         host = Host("apps:app", "--workers", str(workers), "--access-log", "off", *options, folder=folder)
         self.addCleanup(host.__exit__)
-        until("all workers run", lambda: len(children(host.pid)) == workers)
+        until("all workers run", lambda: len(children(host.process.pid)) == workers)
         return host
 
     def ask(self, host: Host, path: str) -> tuple[int, float]:
@@ -40,10 +40,14 @@ class Applications(unittest.TestCase):
 
     def check_death(self, path: str, how: str) -> None:
         host = self.host()
-        before = children(host.pid)
+        before = children(host.process.pid)
         status, _ = self.ask(host, path)
         self.assertIn(status, (0, 502, 504))
-        until("another worker", lambda: len(children(host.pid)) == 2 and children(host.pid) != before, 1)
+        until(
+            "another worker",
+            lambda: len(children(host.process.pid)) == 2 and children(host.process.pid) != before,
+            1,
+        )
         self.assertIn(how, host.log())
         until("it answers", lambda: self.ask(host, "/")[0] == 200)
         self.assertEqual({self.ask(host, "/")[0] for _ in range(20)}, {200})
@@ -57,7 +61,7 @@ class Applications(unittest.TestCase):
     def check_stuck(self, path: str, *, others: bool) -> None:
         """One call hangs; it gets 504, others of the same worker are answered if the lock is free, and the worker is replaced."""
         host = self.host("--timeout", str(TIMEOUT), "--graceful-timeout", "2", workers=1)
-        [worker] = children(host.pid)
+        [worker] = children(host.process.pid)
         answers: list[tuple[int, float]] = []
         stuck = threading.Thread(target=lambda: answers.append(self.ask(host, path)))
         start = time.monotonic()
@@ -72,7 +76,7 @@ class Applications(unittest.TestCase):
         stuck.join(10)
         self.assertEqual([status for status, _ in answers], [504] if others else [answers[0][0]])
         self.assertIn(answers[0][0], (0, 502, 504))
-        until("the stuck one is gone", lambda: worker not in children(host.pid), 8)
+        until("the stuck one is gone", lambda: worker not in children(host.process.pid), 8)
 
     def pid(self, host: Host) -> int:
         """Who answers; 0 if nobody does at once."""
@@ -91,12 +95,12 @@ class Applications(unittest.TestCase):
 
     def test_an_exception_ends_a_loop_and_the_worker_stays(self) -> None:
         host = self.host("--timeout", str(TIMEOUT), workers=1)
-        before = children(host.pid)
+        before = children(host.process.pid)
         status, took = self.ask(host, "/loop")
         self.assertEqual(status, 504)
         self.assertLess(took, TIMEOUT + 2)
         time.sleep(2)  # the time after which it would be replaced
-        self.assertEqual(children(host.pid), before)
+        self.assertEqual(children(host.process.pid), before)
         self.assertEqual(self.ask(host, "/")[0], 200)
 
     def test_reload_of_code_loses_nothing(self) -> None:
@@ -112,12 +116,12 @@ class Applications(unittest.TestCase):
                 host.signal(signal.SIGHUP)
                 until("the new code answers", lambda: self.code(host) == {str(number)})  # noqa: B023
             folder.write("apps.py", "def app(:\n")
-            before = children(host.pid)
+            before = children(host.process.pid)
             host.signal(signal.SIGHUP)
             until("it is told", lambda: "not reloaded, what was served is served on" in host.log())
             self.assertIn("SyntaxError", host.log())
             self.assertIn("apps:app", host.log())
-            self.assertLessEqual(set(children(host.pid)), set(before), "nobody new")
+            self.assertLessEqual(set(children(host.process.pid)), set(before), "nobody new")
             folder.write("apps.py", source.format(4))
             host.signal(signal.SIGHUP)
             until("the next good one answers", lambda: self.code(host) == {"4"})
