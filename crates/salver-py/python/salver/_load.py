@@ -68,7 +68,7 @@ def read_env_file(path: str) -> Iterable[tuple[str, str]]:
 
 def load(spec: str, said: Optional[str], factory: bool = False) -> tuple[str, Any]:
     """The kind (wsgi, asgi, handler) and what `spec` names or makes; `said` is the kind where it was said."""
-    global last_traceback
+    global last_traceback  # noqa: PLW0603 - a process loads once, and tells of one fault
     last_traceback = None
     place, _, attribute = spec.partition(":")
     module = import_module(place, spec)
@@ -192,7 +192,7 @@ def own_fault(spec: str, error: BaseException) -> LoadError:
         shown.tb_frame.f_code.co_filename in ours or shown.tb_frame.f_code.co_filename.startswith("<frozen")
     ):
         shown = shown.tb_next
-    global last_traceback
+    global last_traceback  # noqa: PLW0603 - a process loads once, and tells of one fault
     last_traceback = "".join(traceback.format_exception(type(error), error, shown))
     sys.stderr.write(last_traceback)
     sys.stderr.flush()
