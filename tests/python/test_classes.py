@@ -108,10 +108,11 @@ class Classes(OwnHosts):
             self.assertIn(b"<li>&lt;b&gt;we were here</li>", wire.ask("GET", "/").body)
 
     def test_no_threads_beside_each_other(self) -> None:
-        host = self.serve("handlers:Answers", "--threads", "1")
+        host = self.serve("classes:Waiting", "--threads", "1")
         with host.connect() as first, host.connect() as second:
-            first.send(f"GET {self.path('waits')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            second.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+            first.send(f"GET {self.path('x')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            self.assertEqual(first.head().status, 200)  # it is in its call
+            second.send(f"GET {self.path('y')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             second.socket.settimeout(0.2)
             with self.assertRaises(TimeoutError):
                 second.socket.recv(1)
