@@ -48,18 +48,8 @@ pub(crate) struct Begun<'s> {
     reply: Reply<'s>,
 }
 
-/// One request, from parsed head to finished response. `line` is its request line; `settled` comes when what the handler left
-/// of its content is read or given up, and says what was wrong with it: that is the request's fault, whatever the handler made of it.
-pub(crate) async fn answer(
-    site: &Site,
-    request: Request,
-    line: Bytes,
-    settled: impl Future<Output = Option<Fault>>,
-) -> Answered {
-    begin(site, request, line).end(settled).await
-}
-
-/// The steps up to the handler. An answer that is there at once needs no future, which costs as much as all of them.
+/// The steps up to the handler; `line` is the request line. An answer that is there at once needs no future, which costs as
+/// much as all of them.
 pub(crate) fn begin(site: &Site, mut request: Request, line: Bytes) -> Begun<'_> {
     site.guard.forwarded(&mut request);
     let mut seen = site.log.seen(&request, line).counted(site.meter.begin());
@@ -94,7 +84,8 @@ impl Begun<'_> {
         })
     }
 
-    /// The steps behind the handler, once its reply comes.
+    /// The steps behind the handler, once its reply comes. `settled` comes when what the handler left of the content is read or
+    /// given up, and says what was wrong with it: that is the request's fault, whatever the handler made of it.
     pub(crate) async fn end(mut self, settled: impl Future<Output = Option<Fault>>) -> Answered {
         let reply = redirected(self.site, wait(&mut self.reply).await).await;
         let reply = match settled.await {

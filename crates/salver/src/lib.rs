@@ -66,9 +66,9 @@
 //!
 //! # Features
 //!
-//! `listing` and `compress` are on by default: listings of folders, and the three content codings made while serving. `tower` is
-//! the module of that name, and so is `websocket`. `cli` derives `clap::Args` on every `Options`, as the command needs them. None changes what the
-//! others do.
+//! `listing` and `compress` are on by default: listings of folders, and the three content codings made while serving. `tls`,
+//! `http2`, `tower` and `websocket` are the modules of those names: HTTPS by rustls, HTTP/2 by ALPN or prior knowledge, tower
+//! services, WebSockets. `cli` derives `clap::Args` on every `Options`, as the command needs them. None changes what the others do.
 //!
 //! # Where things are
 //!
@@ -87,6 +87,7 @@ pub mod finish;
 pub mod guard;
 pub mod handler;
 pub mod http1;
+#[cfg_attr(not(feature = "http2"), path = "no_http2.rs")]
 pub mod http2;
 mod interim;
 mod json;
@@ -103,6 +104,7 @@ mod server;
 mod site;
 mod start_error;
 pub mod testing;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 pub mod tls;
 #[cfg(feature = "tower")]
 pub mod tower;

@@ -76,15 +76,6 @@ pub(crate) fn parse_length(digits: &[u8]) -> Option<u64> {
     (length < 1 << 63).then_some(length)
 }
 
-/// The value of a field that may stand there once; `Err` where there are more.
-pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, ()> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (_, Some(_)) => Err(()),
-        (value, None) => Ok(value.map(http::HeaderValue::as_bytes)),
-    }
-}
-
 /// `chunked` once and nothing else. Another coding is one we do not know: 501 (RFC 9112 §6.1).
 fn transfer_encoding(headers: &HeaderMap) -> Result<(), Fault> {
     let malformed = || Fault::bad("Transfer-Encoding is malformed");

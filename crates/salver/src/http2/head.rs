@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::http1::Limits;
 use crate::http1::authority::Authority;
@@ -64,7 +64,7 @@ impl Head {
         check_values(&headers).map_err(bad)?;
         let host = host(&headers, uri.authority().map(http::uri::Authority::as_str)).map_err(bad)?;
         headers.insert(HOST, host);
-        let length = match field::only(&headers, &CONTENT_LENGTH)
+        let length = match only(&headers, &CONTENT_LENGTH)
             .map_err(|_| bad("There is more than one Content-Length header"))?
         {
             None => None,
@@ -72,8 +72,7 @@ impl Head {
                 field::parse_length(value).ok_or_else(|| bad("Content-Length is not a number of bytes"))?,
             ),
         };
-        field::only(&headers, &CONTENT_TYPE)
-            .map_err(|_| bad("There is more than one Content-Type header"))?;
+        only(&headers, &CONTENT_TYPE).map_err(|_| bad("There is more than one Content-Type header"))?;
         let expect_continue = match headers.get(EXPECT).map(HeaderValue::as_bytes) {
             None => false,
             Some(value) if value.eq_ignore_ascii_case(b"100-continue") => true,
@@ -108,7 +107,7 @@ fn check_values(headers: &HeaderMap) -> Result<(), &'static str> {
 
 /// RFC 9113 §8.3.1: the authority of the request; a `Host` beside it says the same.
 fn host(headers: &HeaderMap, authority: Option<&str>) -> Result<HeaderValue, &'static str> {
-    let host = field::only(headers, &HOST).map_err(|_| "There is more than one Host header")?;
+    let host = only(headers, &HOST).map_err(|_| "There is more than one Host header")?;
     let found = match (authority, host) {
         (None, None) => return Err("The Host header is missing"),
         (Some(authority), Some(host)) if !authority.as_bytes().eq_ignore_ascii_case(host) => {
@@ -137,9 +136,18 @@ fn join_crumbs(headers: &mut HeaderMap) {
     }
 }
 
+/// The value of a field that may stand there once; `Err` where there are more.
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, ()> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(()),
+        (value, None) => Ok(value.map(HeaderValue::as_bytes)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, Request};
+    use http::Request;
 
     use super::*;
 

@@ -24,3 +24,10 @@ impl Default for Options {
         Self { http2: true, http2_streams: 128 }
     }
 }
+
+impl Options {
+    /// Whether it is spoken at all.
+    pub(crate) fn is_spoken(&self) -> bool {
+        self.http2
+    }
+}

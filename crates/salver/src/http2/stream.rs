@@ -58,7 +58,7 @@ pub(super) async fn run(
                 interim: way.open(),
             };
             let settled = async { faults.found() };
-            let answer = pin!(answer::answer(&shared.site, request, line, settled));
+            let answer = pin!(answer::begin(&shared.site, request, line).end(settled));
             match drive(answer, &responder, &way, &deadline).await {
                 Ok(answered) => answered,
                 Err(Gone) => return open.given_up(),

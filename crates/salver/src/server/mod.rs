@@ -308,7 +308,7 @@ impl Shared {
 
     /// Whether HTTP/2 is spoken: not where HTTP/1.0 is asked for.
     pub(crate) fn speaks_http2(&self) -> bool {
-        self.http2.http2 && self.options.protocol == http1::Protocol::Http11
+        self.http2.is_spoken() && self.options.protocol == http1::Protocol::Http11
     }
 
     /// Whether connections are to end.

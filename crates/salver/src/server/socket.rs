@@ -13,16 +13,16 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::server::TlsStream;
 
 use super::transport::{Own, Transport};
+use crate::tls;
 
 /// A socket of a connection.
 #[derive(Debug)]
 pub(crate) enum Io {
     Tcp(TcpStream),
     Unix(UnixStream),
-    Tls(Box<Own<TlsStream<TcpStream>>>),
+    Tls(Box<Own<tls::Stream>>),
     Own(Box<Own<Box<dyn Transport>>>),
 }
 
@@ -34,11 +34,6 @@ pub(crate) enum More {
 }
 
 impl Io {
-    /// A connection whose handshake is over.
-    pub(crate) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Self::Tls(Box::new(Own::new(stream)))
-    }
-
     /// A connection of a listener of one's own.
     pub(super) fn own(io: Box<dyn Transport>) -> Self {
         Self::Own(Box::new(Own::new(io)))
@@ -78,6 +73,7 @@ impl Io {
     }
 
     /// The same into a buffer that somebody else keeps; nothing read is the end.
+    #[cfg_attr(not(feature = "http2"), expect(dead_code, reason = "h2 alone brings its own buffer"))]
     pub(crate) fn poll_read_buf(
         &mut self,
         cx: &mut Context<'_>,
@@ -213,5 +209,12 @@ impl Io {
             Self::Tls(tls) => Some(tls.inner().get_ref().0.as_fd()),
             Self::Own(_) => None,
         }
+    }
+}
+
+/// A connection whose handshake is over.
+impl From<tls::Stream> for Io {
+    fn from(stream: tls::Stream) -> Self {
+        Self::Tls(Box::new(Own::new(stream)))
     }
 }

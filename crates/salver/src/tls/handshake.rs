@@ -14,10 +14,9 @@ use bytes::BytesMut;
 use rustls::server::Acceptor;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use super::Tls;
 use super::session::Session;
+use super::{Stream, Tls};
 use crate::http1::conn::Connection;
 use crate::http2;
 use crate::request::Peer;
@@ -27,7 +26,7 @@ use crate::server::socket::Io;
 
 /// What a client began with.
 enum Greeted {
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<Stream>),
     /// A byte that begins no handshake.
     Plain(TcpStream),
 }
@@ -48,7 +47,7 @@ impl Tls {
                     peer.scheme = Scheme::Https;
                     peer.tls = Some(Arc::new(Session::of(stream.get_ref().1)));
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(super::H2);
-                    let io = Io::tls(*stream);
+                    let io = Io::from(*stream);
                     match is_http2 {
                         true => http2::run(io, peer, shared, BytesMut::new()).await,
                         false => Connection::new(io, peer, shared).run().await,

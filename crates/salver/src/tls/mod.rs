@@ -11,6 +11,8 @@ use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ProducesTickets, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use crate::seconds::Seconds;
 use crate::start_error::StartError;
@@ -68,6 +70,9 @@ pub trait Certificates: Send + Sync + 'static {
 /// ```
 #[derive(Clone)]
 pub struct Tls(Arc<Inner>);
+
+/// A connection within TLS.
+pub(crate) type Stream = TlsStream<TcpStream>;
 
 struct Inner {
     options: Options,

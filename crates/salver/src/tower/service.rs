@@ -16,7 +16,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tower_service::Service;
 
 use super::OriginalUri;
-use crate::answer::{Answered, answer};
+use crate::answer::{self, Answered};
 use crate::body::{Body, BoxError};
 use crate::error::Error;
 use crate::finish::log::{Outcome, Seen};
@@ -147,8 +147,8 @@ impl SiteService {
         let request = self.translate(head, body);
         let line =
             format!("{} {} {:?}", request.method, request.target.as_bytes().escape_ascii(), request.version);
-        let Answered { response, seen, permit } =
-            answer(&self.site, request, line.into(), async { fault.get().cloned() }).await;
+        let begun = answer::begin(&self.site, request, line.into());
+        let Answered { response, seen, permit } = begun.end(async { fault.get().cloned() }).await;
         let response = framed(&asked, response);
         let (status, length) = (response.status(), response.body().len());
         let end = Some(End { site: self.site, seen, status, _permit: permit });
