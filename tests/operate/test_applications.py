@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -10,6 +11,7 @@ import unittest
 from pathlib import Path
 
 from tests.operate.crew import Clients, children
+from tests.operate.test_inside import ask, free_port
 from tests.python.hosting import Host
 from tests.support import Folder, until
 
@@ -17,6 +19,12 @@ HERE = Path(__file__).parent
 TIMEOUT = 2
 RELOADS = int(os.environ.get("TEST_RELOADS", "2"))
 REQUESTS = int(os.environ.get("TEST_REQUESTS", "2000"))
+
+
+def sample(port: int, name: str) -> float:
+    """The sample with this name, of the metrics there."""
+    found = re.search(rf"^{name} (\S+)$", ask(port, "/metrics").body.decode(), re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 class Applications(unittest.TestCase):
@@ -126,6 +134,32 @@ class Applications(unittest.TestCase):
             host.signal(signal.SIGHUP)
             until("the next good one answers", lambda: self.code(host) == {"4"})
             self.assertEqual(clients.stop(), {}, host.log())
+
+    def test_take_overs_and_time_in_calls_are_counted(self) -> None:
+        port = free_port()
+        host = self.host("--metrics", f"127.0.0.1:{port}", "--timeout", "0")
+        seconds, take_overs = "salver_python_seconds_total", "salver_take_overs_total"
+        idle = sample(port, seconds)
+        self.assertLess(idle, 0.5)
+        for _ in range(2):
+            self.assertEqual(host.get("/second").status, 200)
+        until("the calls are counted", lambda: sample(port, seconds) >= idle + 1.9)
+        self.assertLess(sample(port, seconds), idle + 3)
+        self.assertGreaterEqual(sample(port, take_overs), 2)
+        stuck = threading.Thread(target=self.ask, args=(host, "/sleep"), daemon=True)
+        stuck.start()
+        before = sample(port, seconds)
+        until("a call that has not ended counts, too", lambda: sample(port, seconds) > before + 1)
+        self.kill_workers(host)
+        until("nothing is lost with its worker", lambda: sample(port, seconds) > before + 1)
+
+    def kill_workers(self, host: Host) -> None:
+        """kill -9, each."""
+        before = children(host.process.pid)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        until("others are there", lambda: not set(before) & set(children(host.process.pid)))
+        until("they answer", lambda: self.pid(host) != 0)
 
     def code(self, host: Host) -> set[str | None]:
         """Which code answers on new connections."""

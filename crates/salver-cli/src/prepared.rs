@@ -26,7 +26,7 @@ pub(crate) struct Prepared {
     /// What has its certificates renewed.
     https: Option<Https>,
     /// How applications are called; `None` where there are none.
-    turns: Option<Turns>,
+    pub(crate) turns: Option<Turns>,
     privileges: Privileges,
     /// What whoever we become has to be able to read.
     needed: Vec<Needed>,

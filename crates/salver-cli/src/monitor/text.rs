@@ -8,6 +8,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use salver::meter::{BUCKETS, MountSnapshot};
 
+use crate::supervisor::message::{PYTHON_SECONDS, TAKE_OVERS};
 use crate::supervisor::report::Report;
 
 /// The text of `/metrics`.
@@ -53,7 +54,12 @@ impl Collector for Numbers {
             counter(&mut encoder, name, help, value as f64)?;
         }
         for (name, value) in &report.totals {
-            counter(&mut encoder, &format!("salver_{name}"), "Counted by the applications' host", *value)?;
+            let help = match name.as_str() {
+                TAKE_OVERS => "How often a thread took the loop over from one that was in a call",
+                PYTHON_SECONDS => "Time in calls of applications, those of all threads together",
+                _ => "Counted by workers",
+            };
+            counter(&mut encoder, &format!("salver_{name}"), help, *value)?;
         }
         Ok(())
     }
@@ -124,7 +130,8 @@ mod tests {
         };
         let counts = Snapshot { in_flight: 2, bytes_sent: 10, mounts: vec![mount], ..Snapshot::default() };
         let mut report = Report { counts, restarts: 4, ..Report::default() };
-        report.totals.insert("take_overs".into(), 7.0);
+        report.totals.insert(TAKE_OVERS.into(), 7.0);
+        report.totals.insert(PYTHON_SECONDS.into(), 1.25);
         let text = render(&report).unwrap();
         for line in [
             "# TYPE salver_requests_total counter",
@@ -139,6 +146,7 @@ mod tests {
             "salver_response_bytes_total 10.0",
             "salver_worker_restarts_total 4.0",
             "salver_take_overs_total 7.0",
+            "salver_python_seconds_total 1.25",
             "salver_workers{state=\"ready\"} 0.0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");

@@ -62,10 +62,15 @@ pub(crate) enum Tell {
 }
 
 /// What a worker does.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Load {
     /// What its server counted.
     pub(crate) counts: Snapshot,
     /// What else it counted, by name: totals that only grow.
     pub(crate) totals: BTreeMap<String, f64>,
 }
+
+/// How often a thread took the loop over from one that was in a call.
+pub(crate) const TAKE_OVERS: &str = "take_overs";
+/// How long calls of applications took.
+pub(crate) const PYTHON_SECONDS: &str = "python_seconds";

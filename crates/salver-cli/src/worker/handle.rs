@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use salver::finish::log::AccessLog;
-use salver::meter::{Meter, Snapshot};
+use salver::meter::Meter;
+use salver::turns::Turns;
 use salver::{StartError, Stop};
 use signal_hook::consts::signal::{SIGQUIT, SIGTERM, SIGUSR1};
 use tokio::sync::oneshot;
@@ -21,7 +22,7 @@ use super::no_thread;
 use crate::applications::reload;
 use crate::signals::Caught;
 use crate::supervisor::channel::{Channel, Received};
-use crate::supervisor::message::{Load, Order, Tell};
+use crate::supervisor::message::{Load, Order, PYTHON_SECONDS, TAKE_OVERS, Tell};
 use crate::supervisor::report::Report;
 
 /// This process as its supervisor knows it; cheap to clone.
@@ -41,11 +42,11 @@ struct State {
     /// An order that came before there was anything to stop.
     ordered: Option<Ending>,
     replacing: bool,
-    totals: BTreeMap<String, f64>,
     meter: Option<Meter>,
+    turns: Option<Turns>,
     log: Option<Arc<AccessLog>>,
     asking: Vec<oneshot::Sender<Report>>,
-    told: Snapshot,
+    told: Load,
 }
 
 /// How a worker is to end; the later is the more urgent.
@@ -69,9 +70,10 @@ impl Worker {
     }
 
     /// What it tells its supervisor of, and what it reopens.
-    pub(super) fn counts(&self, meter: Meter, log: Arc<AccessLog>) {
+    pub(super) fn counts(&self, meter: Meter, turns: Option<Turns>, log: Arc<AccessLog>) {
         let mut state = self.state();
         state.meter = Some(meter);
+        state.turns = turns;
         state.log = Some(log);
     }
 
@@ -110,11 +112,6 @@ impl Worker {
     /// Tells the others, by way of the supervisor, that the code cannot be imported, and why.
     pub fn is_broken(&self, why: &str) {
         self.tell(&Tell::Broken(why.into()));
-    }
-
-    /// A total that only grows, to be seen in the metrics as `salver_NAME_total`.
-    pub fn set_total(&self, name: &str, value: f64) {
-        self.state().totals.insert(name.into(), value);
     }
 
     /// What the supervisor knows of the whole server; `None` if it does not answer.
@@ -214,12 +211,15 @@ impl Worker {
     fn tell_load(&self) {
         let mut state = self.state();
         let Some(meter) = &state.meter else { return };
-        let counts = meter.snapshot();
-        if counts == state.told {
+        let mut load = Load { counts: meter.snapshot(), totals: BTreeMap::new() };
+        if let Some(counted) = state.turns.as_ref().map(Turns::counted) {
+            load.totals.insert(TAKE_OVERS.into(), counted.take_overs as f64);
+            load.totals.insert(PYTHON_SECONDS.into(), counted.seconds);
+        }
+        if load == state.told {
             return;
         }
-        let load = Load { counts: counts.clone(), totals: state.totals.clone() };
-        state.told = counts;
+        state.told = load.clone();
         drop(state);
         self.tell(&Tell::Load(load));
     }

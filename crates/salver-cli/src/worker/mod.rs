@@ -46,7 +46,7 @@ pub(crate) fn run(channel: Channel, host: Option<&dyn Host>) -> Result<(), Failu
     let mut prepared = Prepared::open(&options, host)?;
     prepared.drop_privileges()?;
     sandbox::enter(&options);
-    worker.counts(prepared.meter.clone(), prepared.log.clone());
+    worker.counts(prepared.meter.clone(), prepared.turns.clone(), prepared.log.clone());
     let monitored = monitored.map(|listeners| monitor::start(listeners, Source::Supervisor(worker.clone())));
     let monitored = monitored.transpose()?;
     prepared.run(listeners, host, |stop| {

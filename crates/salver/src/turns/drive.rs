@@ -197,6 +197,7 @@ impl Shared {
         if state.over {
             return None;
         }
+        state.guest_goes(false);
         let turner = state.give_guest();
         drop(state);
         if let Some(turner) = turner {
@@ -227,6 +228,7 @@ impl Shared {
                 Poll::Ready(done) => {
                     let mut state = self.state();
                     state.turner = Turner::Nobody;
+                    state.guest_goes(true);
                     let sentinel = state.sentinel.take();
                     drop(state);
                     if let Some(sentinel) = sentinel {

@@ -25,6 +25,7 @@ use std::time::Duration;
 use crate::server::Driven;
 use crate::start_error::StartError;
 
+mod busy;
 mod drive;
 mod seat;
 mod sentinel;
@@ -68,6 +69,16 @@ pub struct Options {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Turns(Arc<Shared>);
+
+/// What has come of turns so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counted {
+    /// How often another thread went on with the loop because a call lasted, or waited for its client.
+    pub take_overs: u64,
+    /// How long calls took, all together, in seconds: waits for locks in them included, waits for their clients not (where there is
+    /// one thread alone, these too). The time that a guest is away from the loop counts as a call.
+    pub seconds: f64,
+}
 
 /// A blocking call.
 pub trait Call: Send + Sync + 'static {
@@ -163,6 +174,13 @@ impl Turns {
     /// The running call shows that it lives: its silence begins anew.
     pub fn touch(&self) {
         seat::touch();
+    }
+
+    /// What has come of it so far.
+    pub fn counted(&self) -> Counted {
+        let state = self.0.state();
+        let millis = state.busy.millis(seat::now());
+        Counted { take_overs: state.take_overs, seconds: millis as f64 / 1000.0 }
     }
 
     /// Drives `driven` and makes the calls until the server has stopped; calls that are stuck then are left behind.

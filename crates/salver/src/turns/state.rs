@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use super::Call;
+use super::busy::Busy;
 use super::seat::{self, Seat};
 
 /// Who drives the loop.
@@ -60,6 +61,12 @@ pub(super) struct State {
     pub(super) guest_waits: bool,
     /// Whether whoever makes calls should turn when the one at hand has ended.
     pub(super) turn_asked: bool,
+    /// How often a thread was sent to turn in the place of one that is in a call.
+    pub(super) take_overs: u64,
+    /// The time of calls that have a place, and of the guest away from the loop.
+    pub(super) busy: Busy,
+    /// Whether the guest is away.
+    pub(super) guest_is_away: bool,
     /// The sentinel, while it sleeps.
     pub(super) sentinel: Option<Arc<Seat>>,
     pub(super) over: bool,
@@ -134,7 +141,9 @@ impl State {
 
     fn begin_call(&mut self, seat: &Arc<Seat>, call: &Arc<dyn Call>) {
         self.beat += 1;
-        seat.heard.store(seat::now(), Ordering::Relaxed);
+        let now = seat::now();
+        self.busy.begin(now);
+        seat.heard.store(now, Ordering::Relaxed);
         seat.placed.store(true, Ordering::Relaxed);
         self.made.push(Made { call: Arc::clone(call), seat: Arc::clone(seat) });
     }
@@ -148,6 +157,7 @@ impl State {
     /// The thread's call has ended. The next one, if it may go on; its place is then the same one.
     pub(super) fn end_call(&mut self, seat: &Arc<Seat>) -> Option<Arc<dyn Call>> {
         seat.placed.store(false, Ordering::Relaxed);
+        self.busy.end(seat::now());
         self.slow = self.slow.saturating_sub(1);
         if let Some(returning) = self.returning.pop_front() {
             self.give_place(&returning); // the place is handed on
@@ -163,7 +173,8 @@ impl State {
         Some(call)
     }
 
-    fn give_place(&self, seat: &Arc<Seat>) {
+    fn give_place(&mut self, seat: &Arc<Seat>) {
+        self.busy.begin(seat::now());
         seat.placed.store(true, Ordering::Relaxed);
         seat.rouse();
     }
@@ -174,6 +185,7 @@ impl State {
         if gives {
             self.waiting += 1;
             seat.placed.store(false, Ordering::Relaxed);
+            self.busy.end(seat::now());
             match self.returning.pop_front() {
                 Some(returning) => self.give_place(&returning),
                 None => self.placed -= 1,
@@ -187,6 +199,7 @@ impl State {
         self.waiting -= 1;
         if self.placed < most {
             self.placed += 1;
+            self.busy.begin(seat::now());
             seat.placed.store(true, Ordering::Relaxed);
             return true;
         }
@@ -202,14 +215,25 @@ impl State {
         match self.spares.pop() {
             Some(spare) => {
                 self.turner = Turner::Coming;
+                self.take_overs += 1;
                 Successor::Spare(spare)
             }
             None if self.threads <= most + self.waiting => {
                 self.turner = Turner::Coming;
+                self.take_overs += 1;
                 self.threads += 1;
                 Successor::New
             }
             None => Successor::None,
+        }
+    }
+
+    /// The guest leaves the loop, or comes back to it.
+    pub(super) fn guest_goes(&mut self, away: bool) {
+        match (std::mem::replace(&mut self.guest_is_away, away), away) {
+            (false, true) => self.busy.begin(seat::now()),
+            (true, false) => self.busy.end(seat::now()),
+            _ => {}
         }
     }
 
