@@ -4,5 +4,13 @@ from tests import support
 
 support.main(
     "tests.operate",
-    ["test_workers", "test_reload", "test_end", "test_inside", "test_applications", "test_deploy"],
+    [
+        "test_workers",
+        "test_reload",
+        "test_end",
+        "test_inside",
+        "test_logs",
+        "test_applications",
+        "test_deploy",
+    ],
 )

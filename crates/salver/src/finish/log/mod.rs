@@ -26,18 +26,22 @@ use crate::start_error::StartError;
 mod escape;
 mod format;
 mod line;
+mod output;
 mod sink;
 mod stamp;
+mod system;
 
 pub use format::{BadFormat, Format};
 pub use sink::Sink;
+pub use system::SystemLog;
 
 /// What is logged of requests, and where.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "cli", derive(clap::Args), group(skip))]
 pub struct Options {
-    /// Where requests are logged: a file, `-` for standard output, `stderr` or `off`
-    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE|-|off", default_value_t))]
+    /// Where requests are logged: a file, `-` for standard output, `stderr` or `off`; `syslog`, `syslog:FACILITY` (daemon) or
+    /// `journal`, each also with its socket, `syslog:/PATH`
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE|-|off|syslog|journal", default_value_t))]
     pub access_log: Destination,
 
     /// How: `python` (as http.server), `common`, `combined`, `json`, or text with gunicorn's atoms, `%(h)s %(r)s %(s)s`
@@ -57,6 +61,8 @@ pub enum Destination {
     Stdout,
     /// The end of a file.
     File(PathBuf),
+    /// The system's log: `syslog`, `journal`.
+    System(SystemLog),
 }
 
 /// An open access log.
@@ -130,13 +136,14 @@ impl AccessLog {
     /// Opens the log that `options` name.
     ///
     /// # Errors
-    /// The file cannot be opened for writing.
+    /// The file cannot be opened for writing, or nobody listens where the system's log should be.
     pub fn open(options: &Options) -> Result<Self, StartError> {
         let sink = match &options.access_log {
             Destination::Off => return Ok(Self::off()),
             Destination::Stderr => Sink::stderr()?,
             Destination::Stdout => Sink::stdout()?,
             Destination::File(path) => Sink::file(path)?,
+            Destination::System(log) => Sink::system(log)?,
         };
         Ok(Self(Some(Arc::new(Open { format: options.access_log_format.clone(), sink, zone: |_| 0 }))))
     }
@@ -282,13 +289,15 @@ impl Details {
 }
 
 impl FromStr for Destination {
-    type Err = std::convert::Infallible;
+    type Err = StartError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> Result<Self, StartError> {
+        let word = text.split(':').next();
         Ok(match text {
             "off" => Self::Off,
             "stderr" => Self::Stderr,
             "-" => Self::Stdout,
+            _ if matches!(word, Some("syslog" | "journal")) => Self::System(text.parse()?),
             path => Self::File(path.into()),
         })
     }
@@ -301,6 +310,7 @@ impl fmt::Display for Destination {
             Self::Stderr => f.write_str("stderr"),
             Self::Stdout => f.write_str("-"),
             Self::File(path) => path.display().fmt(f),
+            Self::System(log) => log.fmt(f),
         }
     }
 }
@@ -414,6 +424,9 @@ mod tests {
             ("-", Destination::Stdout),
             ("stderr", Destination::Stderr),
             ("./off", Destination::File("./off".into())),
+            ("./syslog", Destination::File("./syslog".into())),
+            ("journal", Destination::System("journal".parse().unwrap())),
+            ("syslog:local3", Destination::System("syslog:local3".parse().unwrap())),
         ] {
             assert_eq!(text.parse::<Destination>().unwrap(), want);
             assert_eq!(want.to_string(), text);

@@ -1,29 +1,32 @@
-//! Where finished log lines go: a bounded buffer that a thread of its own writes out.
+//! Where finished log lines go: a bounded buffer that a thread of its own writes out to an [`Output`].
 //!
 //! Appending costs a lock and a copy. The writer sleeps while nothing comes, writes at once when the first line does, and then
 //! looks again every 30 ms by itself, so that under load appending needs no system call to wake it. A slow or full disk never
 //! holds up a request: the buffer fills, lines are dropped, and their number is logged when writing goes on.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io;
 use std::mem;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
+use super::output::{Output, Stream, open};
+use super::system::SystemLog;
 use crate::start_error::StartError;
 
-/// A stream of lines: a file, standard error or standard output. Lines of several writers never mix.
+/// A stream of lines: a file, standard error, standard output or the system's log. Lines of several writers never mix.
 #[derive(Debug)]
 pub struct Sink(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// The file to open anew when logs are rotated; `None` for the standard streams.
+    /// What it is called in messages.
+    name: String,
+    /// The file to open anew when logs are rotated; `None` for what is no file.
     path: Option<PathBuf>,
     state: Mutex<State>,
     /// The writer waits here.
@@ -31,6 +34,8 @@ struct Shared {
     /// Who flushes waits here.
     written: Condvar,
     output: Mutex<Output>,
+    /// The last batch could not be written.
+    failing: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -61,14 +66,6 @@ enum Writer {
     Awake,
 }
 
-#[derive(Debug)]
-struct Output {
-    file: File,
-    /// The last write ended within a line.
-    torn: bool,
-    failing: bool,
-}
-
 impl Sink {
     /// The process's standard error, one for all who write to it.
     ///
@@ -97,7 +94,16 @@ impl Sink {
             let path = path.display();
             StartError::new(format!("log file {path}: {error}; name a file in a folder you may write to"))
         })?;
-        Ok(Arc::new(Self::new(Some(path.to_owned()), file)))
+        let name = path.display().to_string();
+        Ok(Arc::new(Self::new(name, Some(path.to_owned()), Output::Stream(Stream::new(file)))))
+    }
+
+    /// The system's log.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub fn system(log: &SystemLog) -> Result<Arc<Self>, StartError> {
+        Ok(Arc::new(Self::new(log.to_string(), None, Output::System(log.open()?))))
     }
 
     /// Takes whole lines, each with its `\n`; when the buffer is full they are dropped and counted.
@@ -144,10 +150,12 @@ impl Sink {
     /// Makes `user` and `group` own the file; no-op for a stream and for what is no regular file, as /dev/null.
     pub(crate) fn give_to(&self, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
         let output = self.0.output.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.0.path.is_none() || !output.file.metadata()?.is_file() {
-            return Ok(());
+        match &*output {
+            Output::Stream(Stream { file, .. }) if self.0.path.is_some() && file.metadata()?.is_file() => {
+                std::os::unix::fs::fchown(file, user, group)
+            }
+            _ => Ok(()),
         }
-        std::os::unix::fs::fchown(&output.file, user, group)
     }
 
     fn stream(sink: &OnceLock<Arc<Self>>, stream: impl AsFd, name: &str) -> Result<Arc<Self>, StartError> {
@@ -157,16 +165,19 @@ impl Sink {
         let descriptor = stream.as_fd().try_clone_to_owned().map_err(|error| {
             StartError::new(format!("{name}: {error}; raise the limit of open files (ulimit -n)"))
         })?;
-        Ok(sink.get_or_init(|| Arc::new(Self::new(None, File::from(descriptor)))).clone())
+        let stream = Output::Stream(Stream::new(File::from(descriptor)));
+        Ok(sink.get_or_init(|| Arc::new(Self::new(name.to_owned(), None, stream))).clone())
     }
 
-    fn new(path: Option<PathBuf>, file: File) -> Self {
+    fn new(name: String, path: Option<PathBuf>, output: Output) -> Self {
         Self(Arc::new(Shared {
+            name,
             path,
             state: Mutex::default(),
             wake: Condvar::new(),
             written: Condvar::new(),
-            output: Mutex::new(Output { file, torn: false, failing: false }),
+            output: Mutex::new(output),
+            failing: AtomicBool::new(false),
         }))
     }
 
@@ -238,18 +249,19 @@ impl Shared {
     }
 
     fn write(&self, batch: &[u8], dropped: usize) {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = self.path.as_deref().unwrap_or(Path::new("stderr or stdout")).display();
-        match output.put(batch) {
-            Ok(()) if dropped > 0 => {
-                output.failing = false;
-                tracing::warn!(
-                    "log {name}: {dropped} lines were dropped while it could not be written fast enough"
-                );
+        let name = &self.name;
+        let put = self.output.lock().unwrap_or_else(PoisonError::into_inner).put(batch);
+        match put {
+            Ok(()) => {
+                self.failing.store(false, Ordering::Relaxed);
+                if dropped > 0 {
+                    tracing::warn!(
+                        "log {name}: {dropped} lines were dropped while it could not be written fast enough"
+                    );
+                }
             }
-            Ok(()) => output.failing = false,
             Err((error, lost)) => {
-                if !mem::replace(&mut output.failing, true) {
+                if !self.failing.swap(true, Ordering::Relaxed) {
                     tracing::error!(
                         "log {name}: {error}; its lines are dropped until it can be written again"
                     );
@@ -264,37 +276,12 @@ impl Shared {
         let Some(path) = &self.path else { return };
         match open(path) {
             Ok(file) => {
-                *self.output.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Output { file, torn: false, failing: false };
+                let file = Output::Stream(Stream::new(file));
+                *self.output.lock().unwrap_or_else(PoisonError::into_inner) = file;
+                self.failing.store(false, Ordering::Relaxed);
             }
-            Err(error) => tracing::error!("log {}: {error}; the old file stays in use", path.display()),
+            Err(error) => tracing::error!("log {}: {error}; the old file stays in use", self.name),
         }
-    }
-}
-
-impl Output {
-    /// Writes `batch`; an error comes with what could not be written.
-    fn put<'a>(&mut self, batch: &'a [u8]) -> Result<(), (io::Error, &'a [u8])> {
-        if self.torn && !batch.is_empty() {
-            self.file.write_all(b"\n").map_err(|error| (error, batch))?;
-            self.torn = false;
-        }
-        let mut rest = batch;
-        while !rest.is_empty() {
-            match self.file.write(rest) {
-                Ok(0) => return Err((io::ErrorKind::WriteZero.into(), rest)),
-                Ok(count) => {
-                    let (done, left) = rest.split_at(count);
-                    self.torn = done.last() != Some(&b'\n');
-                    rest = left;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A terminal or pipe that another program has set to O_NONBLOCK.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_writable(&self.file),
-                Err(error) => return Err((error, rest)),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -302,16 +289,6 @@ impl Output {
 struct Work {
     dropped: usize,
     reopen: bool,
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
-}
-
-fn wait_writable(file: &File) {
-    let second = Timespec { tv_sec: 1, tv_nsec: 0 };
-    // An error here shows at the next write.
-    let _ = poll(&mut [PollFd::new(file, PollFlags::OUT)], Some(&second));
 }
 
 fn count_lines(lines: &[u8]) -> usize {
@@ -326,10 +303,14 @@ const FLUSH_WAIT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, OpenOptions};
     use std::io::Read as _;
 
     use super::*;
+
+    fn to(file: File) -> Sink {
+        Sink::new("test".into(), None, Output::Stream(Stream::new(file)))
+    }
 
     #[test]
     fn lines_are_written_in_order_and_all_of_them_by_the_end() {
@@ -365,7 +346,7 @@ mod tests {
     fn a_reader_that_stalls_costs_lines_and_nothing_else() {
         let (mut reader, writer) = io::pipe().unwrap();
         let file = File::from(std::os::fd::OwnedFd::from(writer));
-        let sink = Sink::new(None, file);
+        let sink = to(file);
         let line = [&[b'x'; 1023][..], b"\n"].concat();
         for _ in 0..4096 {
             sink.append(&line);
@@ -383,25 +364,11 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_once_and_survived() {
-        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut output = Output { file: full, torn: false, failing: false };
-        let (error, lost) = output.put(b"one\ntwo\n").unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        assert_eq!(count_lines(lost), 2);
-        let sink = Sink::new(None, output.file);
-        sink.append(b"one\n");
+    fn what_a_full_disk_does_not_take_is_counted() {
+        let sink = to(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        sink.append(b"one\ntwo\n");
         sink.flush();
-        assert_eq!(sink.0.lock().dropped, 1);
-    }
-
-    #[test]
-    fn a_line_cut_by_a_full_disk_is_ended_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let mut output = Output { file: open(&path).unwrap(), torn: true, failing: true };
-        output.put(b"next\n").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "\nnext\n");
+        assert_eq!(sink.0.lock().dropped, 2);
     }
 
     #[test]
