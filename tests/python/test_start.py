@@ -301,6 +301,64 @@ class Refusals(Starting):
                 self.assertRegex(self.refused("shapes", *options, folder=APPS, code=2)[1], "salver: error: ")
 
 
+class Logging(Starting):
+    """--log-config: Python's logging, before the application is imported."""
+
+    LOGS = "import logging\nlogging.getLogger('shop').info('imported')\n"
+    DICT: dict[str, Any] = {
+        "version": 1,
+        "formatters": {"short": {"format": "<%(name)s> %(message)s"}},
+        "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "short"}},
+        "loggers": {"shop": {"level": "INFO", "handlers": ["out"]}},
+    }
+    TOML = """
+        version = 1
+        formatters.short.format = "<%(name)s> %(message)s"
+        handlers.out = {class = "logging.StreamHandler", formatter = "short"}
+        loggers.shop = {level = "INFO", handlers = ["out"]}
+    """
+    INI = "\n".join(
+        [
+            *("[loggers]", "keys=root,shop", "[handlers]", "keys=out", "[formatters]", "keys=short"),
+            *("[logger_root]", "level=WARNING", "handlers="),
+            *("[logger_shop]", "qualname=shop", "level=INFO", "handlers=out"),
+            *("[handler_out]", "class=StreamHandler", "formatter=short", "args=(sys.stderr,)"),
+            *("[formatter_short]", "format=<%(name)s> %(message)s"),
+        ]
+    )
+
+    def test_every_kind_of_file(self) -> None:
+        self.app("one.py", before=self.LOGS)
+        self.app("two.py")
+        for name, text in {"a.json": json.dumps(self.DICT), "b.toml": self.TOML, "c.conf": self.INI}.items():
+            if name == "b.toml" and self.python.version < (3, 11):
+                continue
+            with self.subTest(name):
+                self.folder.write(name, text)
+                host = self.start(
+                    "one:app", "--mount", "/two=two:app", "--log-config", name, "--workers", "2"
+                )
+                self.assertEqual(host.log().count("<shop> imported\n"), 2, "once a worker")
+
+    def test_what_is_wrong(self) -> None:
+        self.app("one.py")
+        self.folder.write("bad.json", "{")
+        self.folder.write("list.json", "[]")
+        self.folder.write("handler.json", json.dumps({"handlers": {"x": {"class": "no.such.Handler"}}}))
+        self.folder.write("bad.ini", "[loggers]\nkeys=root\n")
+        for name, said in {
+            "none.json": "No such file",
+            "bad.json": "Expecting property name",
+            "list.json": "no table",
+            "handler.json": "Unable to configure handler 'x'",
+            "bad.ini": "formatters",
+        }.items():
+            with self.subTest(name):
+                before, last = self.refused("one:app", "--log-config", name)
+                self.assertEqual(before, "")
+                self.assertRegex(last, f"--log-config {name}: .*{said}.*; write it as logging.config has it")
+
+
 class Binary(Starting):
     """The binary without Python finds an interpreter, and becomes it."""
 
@@ -344,4 +402,4 @@ def app(environ, start_response):
     return [b"{body}"]
 """
 
-load_tests = on_every_python((Targets, Refusals), (Mounts, Surroundings, Binary))
+load_tests = on_every_python((Targets, Refusals), (Mounts, Surroundings, Logging, Binary))

@@ -50,7 +50,14 @@ pub(crate) fn run(argv: Vec<OsString>, host: Option<&dyn Host>) -> Result<(), Fa
     }
     let predecessor = inherit::upgrade()?.map(Predecessor::open).transpose()?;
     let home = env::current_dir();
-    let parse = || in_folder(home.as_deref().ok(), || args::parse(argv.iter().cloned(), env::vars_os()));
+    let python = |named: Option<&Path>| match host.and_then(|host| host.words().into_iter().next()) {
+        Some(ours) => Ok(ours.into()),
+        None => applications::with_salver(named),
+    };
+    let parse = || {
+        let read = || args::parse_with(argv.iter().cloned(), env::vars_os(), &python);
+        in_folder(home.as_deref().ok(), read)
+    };
     let parsed = parse()?;
     let options = &parsed.options;
     if options.args.print_config {

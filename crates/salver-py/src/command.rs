@@ -1,13 +1,15 @@
 //! The command line, with this very process as the host of applications.
 
 use std::ffi::OsString;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use pyo3::prelude::*;
 use salver::turns::{Place, Turns};
 use salver::{Driven, Handler, StartError};
 use salver_cli::applications::{Application, Host, Kind};
 use salver_cli::options::Options;
+use salver_cli::worker::Worker;
 
 use crate::asgi::Asgi;
 use crate::handler::HandlerClass;
@@ -33,6 +35,8 @@ pub(crate) fn serve(py: Python<'_>, table: &str, hears_signals: bool) -> PyResul
 #[derive(Default)]
 struct Interpreter {
     asgi: Asgi,
+    /// The file whose hooks this worker calls.
+    hooks: OnceLock<PathBuf>,
 }
 
 impl Host for Interpreter {
@@ -44,6 +48,9 @@ impl Host for Interpreter {
     ) -> Result<Arc<dyn Handler>, StartError> {
         Python::attach(|py| {
             surround(py, options)?;
+            if let Some(file) = options.applications.hooks.as_ref().filter(|_| Worker::current().is_some()) {
+                call_hook(py, self.hooks.get_or_init(|| file.clone()), "post_fork")?;
+            }
             let Loaded { object, kind } = load(py, application, options.applications.asgi.factory)?;
             let cannot = |error: PyErr| StartError::new(error.to_string());
             let called: Arc<dyn crate::exchange::Application> = match kind {
@@ -53,7 +60,7 @@ impl Host for Interpreter {
                 }
                 Kind::Asgi => {
                     let hosted = self.asgi.open(py, object, application, turns, options);
-                    let hosted = hosted.map_err(|error| StartError::new(error.value(py).to_string()))?;
+                    let hosted = hosted.map_err(|error| told(py, &error))?;
                     return Ok(Arc::new(hosted) as Arc<dyn Handler>);
                 }
             };
@@ -73,7 +80,11 @@ impl Host for Interpreter {
     }
 
     fn run(&self, driven: Driven, turns: &Turns) -> Result<(), StartError> {
-        self.asgi.run(driven, turns, Attached)
+        let ran = self.asgi.run(driven, turns, Attached);
+        if let Some(file) = self.hooks.get() {
+            Python::attach(|py| call_hook(py, file, "worker_exit"))?;
+        }
+        ran
     }
 }
 
@@ -85,9 +96,26 @@ fn surround(py: Python<'_>, options: &Options) -> Result<(), StartError> {
     let prepare = || -> PyResult<()> {
         let load = py.import("salver._load")?;
         load.call_method1("surround", (&applications.app_dir, &applications.env_file, variables))?;
+        if let Some(file) = &applications.log_config {
+            py.import("salver._logging")?.call_method1("configure", (file,))?;
+        }
+        if let Some(file) = &applications.hooks {
+            py.import("salver._gunicorn")?.call_method1("prepare", (file,))?;
+        }
         Ok(())
     };
-    prepare().map_err(|error| StartError::new(error.value(py).to_string()))
+    prepare().map_err(|error| told(py, &error))
+}
+
+/// Calls a hook of a worker, which the file may have.
+fn call_hook(py: Python<'_>, file: &Path, name: &str) -> Result<(), StartError> {
+    let called = py.import("salver._gunicorn").and_then(|hooks| hooks.call_method1(name, (file,)));
+    called.map(drop).map_err(|error| told(py, &error))
+}
+
+/// An error of ours from Python: one line with the mend.
+fn told(py: Python<'_>, error: &PyErr) -> StartError {
+    StartError::new(error.value(py).to_string())
 }
 
 /// Calls are made with the interpreter's lock, taken once for all that are queued.

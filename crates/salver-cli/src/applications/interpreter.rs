@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,39 +13,49 @@ use salver::StartError;
 /// Makes this process the one that `python -m salver` with `arguments` (the program's name first) would be.
 ///
 /// # Errors
-/// There is no interpreter, or its `salver` is missing or of another version: what to install.
+/// As [`with_salver`].
 pub(crate) fn become_python(
     program: Option<&Path>,
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<Infallible, StartError> {
+    let python = with_salver(program)?;
+    let error = Command::new(&python).args(["-m", "salver"]).args(arguments.skip(1)).exec();
+    Err(cannot_run(&python, &error))
+}
+
+/// The interpreter of applications: `program`, or the one that is found.
+///
+/// # Errors
+/// There is no interpreter, or its `salver` is missing or of another version: what to install.
+pub(crate) fn with_salver(program: Option<&Path>) -> Result<PathBuf, StartError> {
     let python = find(program, |name| env::var_os(name));
     let shown = python.display();
-    let asked = Command::new(&python).args(["-c", ASK]).output().map_err(|error| match error.kind() {
-        ErrorKind::NotFound => StartError::new(format!(
-            "{shown}: no such interpreter; an application needs Python 3.9 or later, name one with --python"
-        )),
-        _ => {
-            StartError::new(format!("{shown} cannot be run: {error}; name another interpreter with --python"))
-        }
-    })?;
+    let asked =
+        Command::new(&python).args(["-c", ASK]).output().map_err(|error| cannot_run(&python, &error))?;
     let version = String::from_utf8_lossy(&asked.stdout);
     match version.trim() {
-        OURS => {}
-        "" => {
-            return Err(StartError::new(format!(
-                "{shown} has no package `salver`, which hosts applications; install it with \
-                `{shown} -m pip install salver=={OURS}`"
-            )));
-        }
-        other => {
-            return Err(StartError::new(format!(
-                "{shown} has salver {other}, and this is salver {OURS}; install the same with \
-                `{shown} -m pip install salver=={OURS}`"
-            )));
-        }
+        OURS => Ok(python),
+        "" => Err(StartError::new(format!(
+            "{shown} has no package `salver`, which hosts applications; install it with \
+            `{shown} -m pip install salver=={OURS}`"
+        ))),
+        other => Err(StartError::new(format!(
+            "{shown} has salver {other}, and this is salver {OURS}; install the same with \
+            `{shown} -m pip install salver=={OURS}`"
+        ))),
     }
-    let error = Command::new(&python).args(["-m", "salver"]).args(arguments.skip(1)).exec();
-    Err(StartError::new(format!("{shown} cannot be run: {error}; name another interpreter with --python")))
+}
+
+fn cannot_run(python: &Path, error: &io::Error) -> StartError {
+    let shown = python.display();
+    StartError::new(match error.kind() {
+        ErrorKind::NotFound => {
+            format!(
+                "{shown}: no such interpreter; an application needs Python 3.9 or later, name one with --python"
+            )
+        }
+        _ => format!("{shown} cannot be run: {error}; name another interpreter with --python"),
+    })
 }
 
 /// `--python`, or the interpreter of the environment that is active or lies here, or the first of the path.

@@ -13,10 +13,11 @@ use salver::{Driven, Handler, StartError};
 use crate::options::Options as All;
 
 pub mod asgi;
+pub(crate) mod gunicorn;
 mod interpreter;
 pub(crate) mod reload;
 
-pub(crate) use interpreter::become_python;
+pub(crate) use interpreter::{become_python, with_salver};
 
 /// The surroundings of applications.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,6 +34,16 @@ pub struct Options {
     /// Variables for the environment of applications, a NAME=VALUE a line; those that are set already stay
     #[arg(long, value_name = "F")]
     pub env_file: Option<PathBuf>,
+
+    /// Configure Python's logging before an application is imported: a JSON or TOML file as logging.config.dictConfig has it, any
+    /// other as fileConfig has it
+    #[arg(long, value_name = "FILE")]
+    pub log_config: Option<PathBuf>,
+
+    /// A Python file whose functions are called as gunicorn calls them: `when_ready` and `on_exit` in processes of their own,
+    /// `post_fork` and `worker_exit` in each worker that hosts applications
+    #[arg(long, value_name = "FILE")]
+    pub hooks: Option<PathBuf>,
 
     /// The interpreter of applications [default: that of $VIRTUAL_ENV, of ./.venv, or python3]
     #[arg(long, value_name = "PROGRAM")]

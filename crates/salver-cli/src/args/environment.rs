@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Arg, Command};
 use salver::StartError;
@@ -29,6 +30,11 @@ impl Environment {
     /// The config file that is named here.
     pub(super) fn config(&self) -> Option<&OsString> {
         self.0.get("SALVER_CONFIG")
+    }
+
+    /// The interpreter that is named here.
+    pub(super) fn python(&self) -> Option<PathBuf> {
+        self.0.get("SALVER_PYTHON").map(PathBuf::from)
     }
 
     /// What to say of the first option that is not built yet.

@@ -13,6 +13,7 @@ use salver::StartError;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use super::{Given, Refusal, check, is_key, repeats, similar, takes_pairs};
+use crate::applications::gunicorn::Settings;
 use crate::planned;
 
 /// What a file gives, by long name.
@@ -30,6 +31,13 @@ pub(super) fn read(path: &Path, command: &Command) -> Result<Entries, Refusal> {
         let line = text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
         let message = format!("{}:{line}: {why}", path.display());
         if planned { Refusal::Usage(message) } else { Refusal::Config(StartError::new(message)) }
+    })
+}
+
+/// Reads what the file at `path` says, which is Python.
+pub(super) fn read_settings(settings: &Settings, path: &Path, command: &Command) -> Result<Entries, Refusal> {
+    parse(&settings.options, command).map_err(|Wrong { why, .. }| {
+        Refusal::Config(StartError::new(format!("--config {}: {why}", path.display())))
     })
 }
 

@@ -13,6 +13,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use salver::{Site, StartError};
 
+use crate::applications::gunicorn::{self, FindPython, Settings};
+use crate::applications::with_salver;
 use crate::events;
 use crate::options::Options as All;
 use crate::planned;
@@ -31,7 +33,7 @@ pub use print::as_toml;
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
-    /// Read options from this TOML file
+    /// Read options from this TOML file, or what of a gunicorn.conf.py has a meaning here
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -107,6 +109,15 @@ pub fn parse(
     argv: impl Iterator<Item = OsString>,
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Parsed, Refusal> {
+    parse_with(argv, variables, &with_salver)
+}
+
+/// The same; `python` finds whom to ask for a configuration in Python.
+pub(crate) fn parse_with(
+    argv: impl Iterator<Item = OsString>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+    python: &FindPython<'_>,
+) -> Result<Parsed, Refusal> {
     let mut command = command();
     let typed = command.try_get_matches_from_mut(argv).map_err(refuse)?;
     let environment = Environment::new(variables);
@@ -116,7 +127,16 @@ pub fn parse(
     let words = Words::read(&typed)?;
     let config = typed.get_one::<PathBuf>("config").cloned();
     let config = config.or_else(|| environment.config().map(PathBuf::from));
+    let mut warnings = environment.unknown(&command);
     let mut file = match &config {
+        Some(path) if gunicorn::is_python(path) => {
+            let named = typed.get_one::<PathBuf>("python").cloned();
+            let python =
+                python(named.or_else(|| environment.python()).as_deref()).map_err(Refusal::Config)?;
+            let settings = Settings::read(path, &python).map_err(Refusal::Config)?;
+            warnings.extend(settings.warning(path));
+            file::read_settings(&settings, path, &command)?
+        }
         Some(path) => file::read(path, &command)?,
         None => file::Entries::new(),
     };
@@ -138,7 +158,7 @@ pub fn parse(
     let counted = settings.iter().filter(|setting| !is_overruled(setting, &settings));
     let arguments: Vec<_> = counted.flat_map(|(_, arg, given)| as_arguments(arg, given)).collect();
     let mut parsed = parse_typed(arguments)?;
-    parsed.warnings = environment.unknown(&command);
+    parsed.warnings = warnings;
     Ok(parsed)
 }
 

@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitStatus};
@@ -105,6 +107,11 @@ impl Crew {
     /// Starts the program that is to take over.
     pub(super) fn start_successor(&self, listeners: &Listeners) -> io::Result<Successor> {
         Successor::start(&self.program, &self.argv, listeners)
+    }
+
+    /// Calls the hook `name` of `file`.
+    pub(super) fn call_hook(&self, name: &str, file: &Path) -> Option<Child> {
+        self.program.call_hook(name, file)
     }
 
     /// Every worker with its place.

@@ -1,5 +1,6 @@
 //! The supervisor's loop: it hears of signals, of workers and of time, and acts on them.
 
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -138,6 +139,8 @@ impl Supervisor {
             if let Phase::Stopping(code) = self.phase
                 && self.crew.processes().next().is_none()
             {
+                // It ends by itself: at the latest, its clock ends it.
+                let _ = self.call_hook("on_exit").map(|mut called| called.wait());
                 return if code == 0 { Ok(()) } else { Err(Failure::Told(code)) };
             }
             if self.reloading && !self.crew.is_rolling_out() {
@@ -186,11 +189,17 @@ impl Supervisor {
             listeners.own_files();
         }
         output::serving(&self.origins);
+        drop(self.call_hook("when_ready")); // reaped with the others
         if self.options.announce.open
             && let Err(message) = announce::browse(&self.origins)
         {
             output::warning(&message);
         }
+    }
+
+    /// Calls a hook of the file that was named, if one was.
+    fn call_hook(&self, name: &str) -> Option<Child> {
+        self.crew.call_hook(name, self.options.applications.hooks.as_deref()?)
     }
 
     fn hear_workers(&mut self, parse: &Parse<'_>) {

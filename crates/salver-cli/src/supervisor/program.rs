@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Child, Command};
 
 use rustix::process::Pid;
 
 use super::channel::Channel;
 use super::inherit;
+use crate::applications::gunicorn;
 
 /// The words that start this program, without its arguments.
 #[derive(Clone, Debug)]
@@ -17,18 +19,26 @@ pub(crate) struct Program {
     worker: Vec<OsString>,
     /// The program as it was called, for a new version.
     upgrade: Vec<OsString>,
+    /// The interpreter around us, if there is one.
+    python: Option<OsString>,
 }
 
 impl Program {
     /// A program that is a file of its own; `name` is how it was called.
     pub(crate) fn itself(name: Option<&OsString>) -> Self {
         let upgrade = vec![name.cloned().unwrap_or_else(|| "salver".into())];
-        Self { worker: vec!["/proc/self/exe".into()], upgrade }
+        Self { worker: vec!["/proc/self/exe".into()], upgrade, python: None }
     }
 
     /// A program that is started by these words (`/usr/bin/python3 -m salver`).
     pub(crate) fn words(words: Vec<OsString>) -> Self {
-        Self { worker: words.clone(), upgrade: words }
+        Self { worker: words.clone(), python: words.first().cloned(), upgrade: words }
+    }
+
+    /// Calls the hook `name` of `file` in a process of its own; `None` where there is no Python.
+    pub(super) fn call_hook(&self, name: &str, file: &Path) -> Option<Child> {
+        let called = gunicorn::call_hook(self.python.as_deref()?, name, file);
+        called.inspect_err(|error| tracing::error!("--hooks {}: {name}: {error}", file.display())).ok()
     }
 
     /// Starts a worker with `arguments`; it has the other end of the channel that is returned.
