@@ -1,13 +1,10 @@
-"""The access log in the system's log, and a disk that is full."""
+"""The access log in the system's log."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import socket
-from pathlib import Path
 
 from tests.operate.crew import CrewCase, children
 from tests.support import USER, until

@@ -13,6 +13,7 @@ MODULES = (
     "test_embedding",
     "test_turns",
     "test_start",
+    "test_gunicorn",
     "test_reload",
     "test_sites",
     "test_django",

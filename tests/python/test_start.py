@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.python.hosting import APPS, TRACEBACK, Host, OwnHosts, command, on_every_python
 from tests.support import PATIENCE, Started, fail
@@ -305,7 +305,7 @@ class Logging(Starting):
     """--log-config: Python's logging, before the application is imported."""
 
     LOGS = "import logging\nlogging.getLogger('shop').info('imported')\n"
-    DICT: dict[str, Any] = {
+    DICT: ClassVar[dict[str, Any]] = {
         "version": 1,
         "formatters": {"short": {"format": "<%(name)s> %(message)s"}},
         "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "short"}},

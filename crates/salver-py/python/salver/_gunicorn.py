@@ -1,7 +1,8 @@
-"""gunicorn's configuration in Python: its settings as options (`-c gunicorn.conf.py`), and its hooks (`--hooks FILE`).
+"""gunicorn's configuration in Python: its settings (`-c gunicorn.conf.py`), and its hooks (`--hooks FILE`).
 
-The supervisor runs no Python. It has a process of its own run the file, `python -m salver._gunicorn`, which prints the settings or
-calls a hook of the supervisor (`when_ready`, `on_exit`). Workers run the file once more, for theirs (`post_fork`, `worker_exit`).
+The supervisor runs no Python. It has a process of its own run the file, `python -m salver._gunicorn`, which
+prints the settings or calls a hook of the supervisor (`when_ready`, `on_exit`). Workers run the file once
+more, for theirs (`post_fork`, `worker_exit`).
 """
 
 from __future__ import annotations
@@ -57,22 +58,28 @@ OPTIONS = {
 HOOKS = ("when_ready", "post_fork", "worker_exit", "on_exit")
 
 #: What else gunicorn knows (gunicorn/config.py, 23.0). A name that it does not know is the file's own.
-OTHERS = frozenset(
-    """
-    backlog ca_certs capture_output casefold_http_method cert_reqs check_config child_exit ciphers config
-    daemon default_proc_name disable_redirect_access_to_syslog do_handshake_on_connect dogstatsd_tags
-    enable_stdio_inheritance errorlog forwarder_headers header_map initgroups limit_request_field_size logger_class nworkers_changed on_reload on_starting
-    paste permit_obsolete_folding permit_unconventional_http_method permit_unconventional_http_version
-    post_request post_worker_init pre_exec pre_fork pre_request print_config proc_name proxy_allow_ips proxy_protocol
-    raw_paste_global_conf reload_engine reload_extra_files reuse_port secure_scheme_headers sendfile spew ssl_context
-    ssl_version statsd_host statsd_prefix strip_header_spaces suppress_ragged_eofs syslog syslog_addr syslog_facility
-    syslog_prefix tmp_upload_dir tolerate_dangerous_framing worker_abort worker_class worker_connections worker_int
-    worker_tmp_dir
-    """.split()
-)
+_OTHERS = """
+backlog ca_certs capture_output casefold_http_method cert_reqs check_config child_exit ciphers
+config daemon default_proc_name disable_redirect_access_to_syslog do_handshake_on_connect
+dogstatsd_tags enable_stdio_inheritance errorlog forwarder_headers header_map initgroups
+limit_request_field_size logger_class nworkers_changed on_reload on_starting paste
+permit_obsolete_folding permit_unconventional_http_method permit_unconventional_http_version
+post_request post_worker_init pre_exec pre_fork pre_request print_config proc_name
+proxy_allow_ips proxy_protocol raw_paste_global_conf reload_engine reload_extra_files reuse_port
+secure_scheme_headers sendfile spew ssl_context ssl_version statsd_host statsd_prefix
+strip_header_spaces suppress_ragged_eofs syslog syslog_addr syslog_facility syslog_prefix
+tmp_upload_dir tolerate_dangerous_framing worker_abort worker_class worker_connections
+worker_int worker_tmp_dir
+"""
+OTHERS = frozenset(_OTHERS.split())
 
 #: Settings that say what is so anyway.
-GIVEN = {"errorlog": ("-",), "worker_class": ("sync", "gthread"), "daemon": (False,), "capture_output": (False,)}
+GIVEN = {
+    "errorlog": ("-",),
+    "worker_class": ("sync", "gthread"),
+    "daemon": (False,),
+    "capture_output": (False,),
+}
 
 #: How long the file, or `on_exit`, may take, in seconds.
 PATIENCE = 30
@@ -100,7 +107,7 @@ def options(path: str) -> tuple[str, list[str]]:
     ignored = []
     for name, value in names.items():
         if name in OTHERS or (name in OPTIONS and not is_plain(value)):
-            if value not in GIVEN.get(name, ()):
+            if value is not None and value not in GIVEN.get(name, ()):
                 ignored.append(name)
         elif name in OPTIONS:
             try:

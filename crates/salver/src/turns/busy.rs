@@ -10,6 +10,8 @@ pub(super) struct Busy {
     millis: u64,
     /// When something began or ended last, by [`super::seat::now`].
     since: u32,
+    /// Whether the guest is away from the loop, which counts as one that runs.
+    guest_is_away: bool,
 }
 
 impl Busy {
@@ -23,6 +25,15 @@ impl Busy {
     pub(super) fn end(&mut self, now: u32) {
         self.settle(now);
         self.running = self.running.saturating_sub(1);
+    }
+
+    /// The guest leaves the loop, or comes back to it.
+    pub(super) fn guest_goes(&mut self, away: bool, now: u32) {
+        match (std::mem::replace(&mut self.guest_is_away, away), away) {
+            (false, true) => self.begin(now),
+            (true, false) => self.end(now),
+            _ => {}
+        }
     }
 
     /// The time so far, that of those that still run included.
@@ -51,6 +62,16 @@ mod tests {
         assert_eq!(busy.millis(1015), 20);
         busy.end(1016);
         assert_eq!((busy.millis(1016), busy.millis(9999)), (21, 21));
+    }
+
+    #[test]
+    fn a_guest_counts_while_it_is_away() {
+        let mut busy = Busy::default();
+        busy.guest_goes(false, 5);
+        busy.guest_goes(true, 10);
+        busy.guest_goes(true, 12);
+        busy.guest_goes(false, 15);
+        assert_eq!(busy.millis(99), 5);
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Shared {
         if state.over {
             return None;
         }
-        state.guest_goes(false);
+        state.busy.guest_goes(false, seat::now());
         let turner = state.give_guest();
         drop(state);
         if let Some(turner) = turner {
@@ -228,7 +228,7 @@ impl Shared {
                 Poll::Ready(done) => {
                     let mut state = self.state();
                     state.turner = Turner::Nobody;
-                    state.guest_goes(true);
+                    state.busy.guest_goes(true, seat::now());
                     let sentinel = state.sentinel.take();
                     drop(state);
                     if let Some(sentinel) = sentinel {

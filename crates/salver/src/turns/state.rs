@@ -65,8 +65,6 @@ pub(super) struct State {
     pub(super) take_overs: u64,
     /// The time of calls that have a place, and of the guest away from the loop.
     pub(super) busy: Busy,
-    /// Whether the guest is away.
-    pub(super) guest_is_away: bool,
     /// The sentinel, while it sleeps.
     pub(super) sentinel: Option<Arc<Seat>>,
     pub(super) over: bool,
@@ -225,15 +223,6 @@ impl State {
                 Successor::New
             }
             None => Successor::None,
-        }
-    }
-
-    /// The guest leaves the loop, or comes back to it.
-    pub(super) fn guest_goes(&mut self, away: bool) {
-        match (std::mem::replace(&mut self.guest_is_away, away), away) {
-            (false, true) => self.busy.begin(seat::now()),
-            (true, false) => self.busy.end(seat::now()),
-            _ => {}
         }
     }
 

@@ -41,7 +41,7 @@ pub use system::SystemLog;
 pub struct Options {
     /// Where requests are logged: a file, `-` for standard output, `stderr` or `off`; `syslog`, `syslog:FACILITY` (daemon) or
     /// `journal`, each also with its socket, `syslog:/PATH`
-    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE|-|off|syslog|journal", default_value_t))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE|-|off", default_value_t))]
     pub access_log: Destination,
 
     /// How: `python` (as http.server), `common`, `combined`, `json`, or text with gunicorn's atoms, `%(h)s %(r)s %(s)s`
