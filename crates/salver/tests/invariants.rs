@@ -98,7 +98,7 @@ fn only_the_resolver_opens_served_files() {
         "handler/files/links.rs",  // and for absolute links
         "handler/listing/rows.rs", // reads the folder that the resolver opened
         "server/accept.rs",        // the descriptor kept in reserve
-        "finish/log/sink.rs",      // the log
+        "finish/log/output.rs",    // the log
         "tls/pem.rs",              // certificates and keys
     ];
     let allowed =
