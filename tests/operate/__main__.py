@@ -10,7 +10,9 @@ support.main(
         "test_end",
         "test_inside",
         "test_logs",
+        "test_faults",
         "test_applications",
+        "test_preload",
         "test_deploy",
     ],
 )

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.operate.crew import Clients, CrewCase, children, is_alive
+from tests.operate.test_inside import ask, free_port
 from tests.support import Answer, Server, require, until
+
+
+def in_flight(port: int) -> float:
+    """How many requests are under way, as the supervisor knows it: at least those that stay."""
+    found = re.search(r"^salver_requests_in_flight (\S+)$", ask(port, "/metrics").body.decode(), re.MULTILINE)
+    return float(found[1]) if found else 0
+
+
+def until_equal(count: int, find: Callable[[], list[int]]) -> list[int]:
+    """So many processes, once there are so many."""
+    until(f"there are {count}", lambda: len(find()) == count)
+    return find()
+
+
+def end_groups(pids: list[int]) -> None:
+    """End scripts whose server has died, with what they have started."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 class Workers(CrewCase):
@@ -29,8 +52,9 @@ class Workers(CrewCase):
         self.assertEqual(len(children(server.pid)), 3)
 
     def test_killed_under_load(self) -> None:
-        server = self.crew("--cgi", "--graceful-timeout", "1")
-        slow = self.slow_script(3)
+        port = free_port()
+        server = self.crew("--cgi", "--graceful-timeout", "1", "--metrics", f"127.0.0.1:{port}")
+        slow = self.slow_script(30)  # nobody waits for it: it is there to be cut off
         clients = Clients(server, {"/file.txt": b"x"}, kept=2, new=2)
         answers: list[Answer | Exception] = []
 
@@ -43,9 +67,10 @@ class Workers(CrewCase):
         asking = [threading.Thread(target=ask) for _ in range(2)]
         for thread in asking:
             thread.start()
-        until("scripts run", lambda: sum(len(children(pid)) for pid in children(server.pid)) == 2)
-        until("the load is told", lambda: clients.reached(200))
-        time.sleep(0.3)  # the supervisor knows the load of a tenth of a second ago
+        scripts = until_equal(2, lambda: [one for pid in children(server.pid) for one in children(pid)])
+        self.addCleanup(end_groups, scripts)
+        until("there is load", lambda: clients.reached(200))
+        until("the supervisor knows of the scripts", lambda: all(in_flight(port) >= 2 for _ in range(20)))
         victims = children(server.pid)
         for victim in victims:
             before = children(server.pid)
@@ -77,7 +102,7 @@ class Workers(CrewCase):
         return until(
             "another takes its place",
             lambda: victim not in children(server.pid) and len(children(server.pid)) == count,
-            3,  # 1 s, and time for a busy machine
+            5,  # 1 s, and time for a busy machine
         )
 
     def test_workers_that_keep_dying_are_tried_ever_more_rarely(self) -> None:

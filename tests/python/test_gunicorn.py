@@ -72,7 +72,7 @@ raw_env = ["A=1 2", "B=3"]
 forwarded_allow_ips = "127.0.0.1,10.0.0.0/8"
 limit_request_line, limit_request_fields = 4000, 50
 wsgi_app, certfile, keyfile = "shop:app", "cert.pem", None
-reload, preload_app, daemon, worker_class, errorlog = False, False, False, "gthread", "-"
+reload, preload_app, daemon, worker_class, errorlog = False, True, False, "gthread", "-"
 """
         )
         for key, value in {
@@ -96,6 +96,7 @@ reload, preload_app, daemon, worker_class, errorlog = False, False, False, "gthr
             "forwarded_allow_ips": '"127.0.0.1,10.0.0.0/8"',
             "limit_request_line": "4000",
             "limit_request_fields": "50",
+            "preload": "true",
             "target": '"shop:app"',
             "tls_cert": '["cert.pem"]',
         }.items():

@@ -18,7 +18,6 @@ pub mod monitor;
 mod notify;
 pub mod options;
 mod output;
-mod planned;
 mod prepared;
 mod privileges;
 pub mod process;

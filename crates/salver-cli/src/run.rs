@@ -45,6 +45,9 @@ pub(crate) fn run(argv: Vec<OsString>, host: Option<&dyn Host>) -> Result<(), Fa
     if let Some(channel) = inherit::worker()? {
         return worker::run(channel, host);
     }
+    if let Some(channel) = inherit::original()? {
+        return worker::original::import(channel, host);
+    }
     if let Some(arguments) = status::arguments(&argv) {
         return status::run(arguments);
     }

@@ -115,9 +115,14 @@ impl Options {
         root.into_iter().chain(self.mount.iter().cloned()).collect()
     }
 
-    /// Whether an application of Python is among what is served.
+    /// The applications of Python among what is served.
+    pub(crate) fn applications(&self) -> Vec<Application> {
+        self.mounts().iter().filter_map(|mount| application(&mount.target, &mount.prefix)).collect()
+    }
+
+    /// Whether there is one.
     pub(crate) fn have_application(&self) -> bool {
-        self.mounts().iter().any(|mount| application(&mount.target, &mount.prefix).is_some())
+        !self.applications().is_empty()
     }
 
     /// Whether scripts or applications are among what is served.

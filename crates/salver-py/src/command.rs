@@ -14,7 +14,7 @@ use salver_cli::worker::Worker;
 use crate::asgi::Asgi;
 use crate::handler::HandlerClass;
 use crate::hosted::Hosted;
-use crate::load::{Loaded, load};
+use crate::load::{Loaded, load, preload};
 use crate::wsgi::Wsgi;
 
 /// Runs the command with `args` (the program's name first) and returns its exit code.
@@ -66,6 +66,20 @@ impl Host for Interpreter {
             };
             Ok(Arc::new(Hosted::new(called, turns.clone(), &application.prefix)) as Arc<dyn Handler>)
         })
+    }
+
+    fn import(&self, application: &Application, options: &Options) -> Result<(), StartError> {
+        Python::attach(|py| {
+            surround(py, options)?;
+            preload(py, application, options.applications.asgi.factory)
+        })
+    }
+
+    fn fork(&self) -> Result<Option<i32>, StartError> {
+        let forked =
+            Python::attach(|py| py.import("salver._preload")?.call_method0("fork")?.extract::<i32>());
+        let number = forked.map_err(|error| StartError::new(error.to_string()))?;
+        Ok((number > 0).then_some(number))
     }
 
     fn traceback(&self) -> Option<String> {

@@ -49,6 +49,12 @@ pub struct Options {
     #[arg(long, value_name = "PROGRAM")]
     pub python: Option<PathBuf>,
 
+    /// Import applications once and make workers copies of that process, which share its memory; a reload imports them anew. Without
+    /// effect beside --reload
+    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub preload: bool,
+
     /// Start anew when code of the application changes
     #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1,
         require_equals = true, default_value = "false", default_missing_value = "true")]
@@ -61,6 +67,13 @@ pub struct Options {
     /// ASGI applications.
     #[command(flatten)]
     pub asgi: asgi::Options,
+}
+
+impl Options {
+    /// Whether workers are copies of a process that has imported the applications.
+    pub(crate) fn preloads(&self) -> bool {
+        self.preload && !self.reload // of which each worker watches its own code
+    }
 }
 
 /// What kind of thing a target was said to be.
@@ -97,6 +110,18 @@ pub trait Host: Send + Sync {
         turns: &Turns,
         options: &All,
     ) -> Result<Arc<dyn Handler>, StartError>;
+
+    /// Imports an application, so that copies of this process have it when they open it.
+    ///
+    /// # Errors
+    /// As [`Host::open`].
+    fn import(&self, application: &Application, options: &All) -> Result<(), StartError>;
+
+    /// Makes a copy of this process, whose parent is ours: its number, or `None` in the copy.
+    ///
+    /// # Errors
+    /// The system refuses it.
+    fn fork(&self) -> Result<Option<i32>, StartError>;
 
     /// What the code of the application that was opened last printed when it failed, if it did.
     fn traceback(&self) -> Option<String> {

@@ -8,7 +8,6 @@ use clap::{Arg, Command};
 use salver::StartError;
 
 use super::{Given, check, is_bool, is_key, repeats, similar, takes_pairs};
-use crate::planned;
 use crate::supervisor::inherit;
 
 /// The variables that may be meant for us, by name.
@@ -35,11 +34,6 @@ impl Environment {
     /// The interpreter that is named here.
     pub(super) fn python(&self) -> Option<PathBuf> {
         self.0.get("SALVER_PYTHON").map(PathBuf::from)
-    }
-
-    /// What to say of the first option that is not built yet.
-    pub(super) fn planned(&self) -> Option<String> {
-        self.0.keys().find_map(|name| planned::refusal(name))
     }
 
     /// What to say of each variable that is no option of `command`.

@@ -14,7 +14,6 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::{Given, Refusal, check, is_key, repeats, similar, takes_pairs};
 use crate::applications::gunicorn::Settings;
-use crate::planned;
 
 /// What a file gives, by long name.
 pub(super) type Entries = HashMap<String, Given>;
@@ -27,10 +26,9 @@ pub(super) fn read(path: &Path, command: &Command) -> Result<Entries, Refusal> {
             "--config {path}: {error}; name a TOML file that can be read"
         )))
     })?;
-    parse(&text, command).map_err(|Wrong { offset, why, planned }| {
+    parse(&text, command).map_err(|Wrong { offset, why }| {
         let line = text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
-        let message = format!("{}:{line}: {why}", path.display());
-        if planned { Refusal::Usage(message) } else { Refusal::Config(StartError::new(message)) }
+        Refusal::Config(StartError::new(format!("{}:{line}: {why}", path.display())))
     })
 }
 
@@ -46,30 +44,22 @@ pub(super) fn read_settings(settings: &Settings, path: &Path, command: &Command)
 struct Wrong {
     offset: usize,
     why: String,
-    /// The key is an option to come.
-    planned: bool,
 }
 
 fn parse(text: &str, command: &Command) -> Result<Entries, Wrong> {
     let table = DeTable::parse(text).map_err(|error| Wrong {
         offset: error.span().map_or(0, |span| span.start),
         why: error.message().replace('\n', " "),
-        planned: false,
     })?;
     let mut pairs: Vec<_> = table.get_ref().iter().collect();
     pairs.sort_by_key(|(key, _)| key.span().start); // so that the first mistake is the one that is told
     let mut entries = Entries::new();
     for (key, value) in pairs {
         let name = key.get_ref().replace('_', "-");
-        let wrong =
-            |offset, why: &str| Wrong { offset, why: format!("{}: {why}", key.get_ref()), planned: false };
+        let wrong = |offset, why: &str| Wrong { offset, why: format!("{}: {why}", key.get_ref()) };
         let arg = command.get_arguments().find(|arg| is_key(arg) && arg.get_long() == Some(&name));
         let Some(arg) = arg else {
-            let offset = key.span().start;
-            return Err(match planned::refusal(key.get_ref()) {
-                Some(why) => Wrong { offset, why, planned: true },
-                None => wrong(offset, &unknown(command, &name)),
-            });
+            return Err(wrong(key.span().start, &unknown(command, &name)));
         };
         let given = given(arg, value.get_ref()).ok_or_else(|| {
             let kind = value.get_ref().type_str();
@@ -190,7 +180,6 @@ mod tests {
             ("hidden = true\nhiden = true", 14, "hiden: no such option; hidden is one"),
             ("zzz = 1", 0, "zzz: no such option; `salver --help`"),
             ("config = 'x'", 0, "config: no such option"),
-            ("preload = true", 0, "preload: not in this version yet; it comes with worker processes"),
             ("hidden = 1", 9, "hidden: invalid value '1'"),
             ("hidden = [true]", 9, "hidden: array is not what it takes; give one value"),
             ("keep_alive = 1979-05-27", 13, "keep_alive: datetime is not"),

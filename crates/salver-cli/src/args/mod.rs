@@ -17,7 +17,6 @@ use crate::applications::gunicorn::{self, FindPython, Settings};
 use crate::applications::with_salver;
 use crate::events;
 use crate::options::Options as All;
-use crate::planned;
 use crate::targets::Mount;
 
 mod environment;
@@ -121,9 +120,6 @@ pub(crate) fn parse_with(
     let mut command = command();
     let typed = command.try_get_matches_from_mut(argv).map_err(refuse)?;
     let environment = Environment::new(variables);
-    if let Some(planned) = environment.planned() {
-        return Err(Refusal::Usage(planned));
-    }
     let words = Words::read(&typed)?;
     let config = typed.get_one::<PathBuf>("config").cloned();
     let config = config.or_else(|| environment.config().map(PathBuf::from));
@@ -316,11 +312,8 @@ fn similar(command: &Command, long: &str) -> Option<String> {
 }
 
 pub(crate) fn refuse(error: clap::Error) -> Refusal {
-    match (error.kind(), error.get(ContextKind::InvalidArg)) {
-        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => Refusal::Shown(error.render().to_string()),
-        (ErrorKind::UnknownArgument, Some(ContextValue::String(option))) => {
-            Refusal::Usage(planned::refusal(option).unwrap_or_else(|| one_line(error)))
-        }
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Refusal::Shown(error.render().to_string()),
         _ => Refusal::Usage(one_line(error)),
     }
 }

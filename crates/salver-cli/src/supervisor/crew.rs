@@ -17,8 +17,10 @@ use salver::listen::Listeners;
 use salver::meter::Snapshot;
 
 use super::backoff::Backoff;
+use super::channel::Channel;
 use super::limits::Limits;
 use super::message::{Order, Tell};
+use super::nursery::Nursery;
 use super::process::{Process, Start, State, ending};
 use super::program::Program;
 use super::upgrade::Successor;
@@ -29,6 +31,8 @@ pub(super) struct Settings {
     pub(super) arguments: Vec<OsString>,
     pub(super) generation: u64,
     pub(super) limits: Limits,
+    /// Whether workers are copies of a process that has imported the applications.
+    pub(super) preload: bool,
 }
 
 /// What a place has.
@@ -50,6 +54,7 @@ pub(super) struct Crew {
     /// Those that are rolled out, until a worker with them is ready.
     pub(super) next: Option<Settings>,
     places: Vec<Place>,
+    nursery: Nursery,
     /// Of places that are gone; they drain.
     leaving: Vec<Process>,
     /// Places whose worker is to be replaced, the first one now.
@@ -94,6 +99,7 @@ impl Crew {
             settings,
             next: None,
             places,
+            nursery: Nursery::new(),
             leaving: Vec::new(),
             rollout: VecDeque::new(),
             ended: Snapshot::default(),
@@ -147,6 +153,7 @@ impl Crew {
         }
         self.next = Some(settings);
         self.rollout = (0..self.places.len()).collect();
+        self.tidy();
     }
 
     /// Replaces the worker at the place of the process with this number.
@@ -237,9 +244,12 @@ impl Crew {
 
     fn start(&mut self, at: usize, settings: &Settings, listeners: &Listeners, monitor: Option<&Listeners>) {
         let Some(place) = self.places.get_mut(at) else { return };
-        let started = Process::start(&Start {
-            program: &self.program,
-            argv: &self.argv,
+        let born = match self.nursery.bear(&self.program, &self.argv, settings) {
+            Ok(Some(born)) => born,
+            Ok(None) => return,
+            Err(error) => return place.start_failed(&error),
+        };
+        let start = Start {
             arguments: &settings.arguments,
             generation: settings.generation,
             most_requests: settings.limits.most_requests(),
@@ -247,8 +257,8 @@ impl Crew {
             takes_over: place.processes.iter().any(|process| process.state == State::Ready),
             queues: &place.queues,
             monitor,
-        });
-        match started {
+        };
+        match Process::start(born, &start) {
             Ok(process) => {
                 tracing::debug!("worker {} is started at place {at}", process.pid.as_raw_pid());
                 place.processes.push(process);
@@ -261,9 +271,34 @@ impl Crew {
     pub(super) fn next_due(&self) -> Option<Instant> {
         let kills = self.processes().filter_map(|(_, process)| process.kill_at);
         let starts = self.places.iter().filter(|place| place.is_empty()).map(|place| place.start_at);
+        let starts = starts.filter_map(|at| self.due_for(at, &self.settings));
         let front = self.rollout.front().and_then(|front| self.places.get(*front));
         let front = front.filter(|place| place.in_state(State::Starting).next().is_none());
-        kills.chain(starts).chain(front.map(|place| place.start_at)).min()
+        let settings = self.next.as_ref().unwrap_or(&self.settings);
+        let front = front.and_then(|place| self.due_for(place.start_at, settings));
+        kills.chain(starts).chain(front).min()
+    }
+
+    /// When a worker that may start at `at` is to be started; `None` when an event will tell.
+    fn due_for(&self, at: Instant, settings: &Settings) -> Option<Instant> {
+        self.nursery.is_awaited(settings).map_or(Some(at), |until| until.map(|until| until.max(at)))
+    }
+
+    /// Hears who has imported the applications.
+    pub(super) fn hear_nursery(&mut self) {
+        self.nursery.hear();
+    }
+
+    pub(super) fn nursery_channels(&self) -> impl Iterator<Item = &Channel> {
+        self.nursery.channels()
+    }
+
+    /// Ends whoever no worker will be a copy of any more.
+    fn tidy(&mut self) {
+        let generations = [Some(&self.settings), self.next.as_ref()];
+        let generations: Vec<_> =
+            generations.into_iter().flatten().map(|settings| settings.generation).collect();
+        self.nursery.keep(&generations);
     }
 
     /// The worker with this number can answer: whoever was there before it drains.
@@ -296,6 +331,7 @@ impl Crew {
             && let Some(next) = self.next.take()
         {
             self.settings = next;
+            self.tidy();
         }
     }
 
@@ -314,7 +350,7 @@ impl Crew {
         if let Some(found) = self.leaving.iter().position(|process| process.pid == pid) {
             gone = Some((None, self.leaving.remove(found)));
         }
-        let Some((at, mut process)) = gone else { return Death::Unknown };
+        let Some((at, mut process)) = gone else { return self.original_died(pid, status, stopping) };
         while let Some(told) = process.told() {
             if let Tell::Load(load) = told {
                 process.load = load;
@@ -331,22 +367,8 @@ impl Crew {
         }
         let in_flight = process.load.counts.in_flight;
         let starting = process.state == State::Starting;
-        if starting && !self.served {
-            let code = status.exit_status().and_then(|code| u8::try_from(code).ok()).filter(|code| *code > 0);
-            match code {
-                Some(1 | 2) => tracing::debug!("worker {number} has said why it cannot start"),
-                _ => tracing::error!("worker {number} ended before it could answer: {how}"),
-            }
-            return Death::NoStart(code.unwrap_or(1));
-        }
-        if starting && self.next.take_if(|next| next.generation == process.generation).is_some() {
-            tracing::error!(
-                "not reloaded, what was served is served on: worker {number} ended before it could answer: {how}"
-            );
-            self.rollout.clear();
-            // Whoever was to be replaced for a limit of its own asks again.
-            self.processes_mut().for_each(|process| process.outgoing = false);
-            return Death::Usual;
+        if starting && let Some(death) = self.cannot_start(pid, process.generation, status) {
+            return death;
         }
         tracing::error!("worker {number} died: {how}; {in_flight} requests were in flight on it");
         self.restarts += 1;
@@ -356,9 +378,50 @@ impl Crew {
         Death::Usual
     }
 
+    /// A process with this configuration has ended before it could do its work: what that means, unless it is none of its faults.
+    fn cannot_start(&mut self, pid: Pid, generation: u64, status: WaitStatus) -> Option<Death> {
+        let (number, how) = (pid.as_raw_pid(), ending(status));
+        if !self.served {
+            let code = status.exit_status().and_then(|code| u8::try_from(code).ok()).filter(|code| *code > 0);
+            match code {
+                Some(1 | 2) => tracing::debug!("worker {number} has said why it cannot start"),
+                _ => tracing::error!("worker {number} ended before it could answer: {how}"),
+            }
+            return Some(Death::NoStart(code.unwrap_or(1)));
+        }
+        self.next.take_if(|next| next.generation == generation)?;
+        tracing::error!(
+            "not reloaded, what was served is served on: worker {number} ended before it could answer: {how}"
+        );
+        self.rollout.clear();
+        // Whoever was to be replaced for a limit of its own asks again.
+        self.processes_mut().for_each(|process| process.outgoing = false);
+        self.tidy();
+        Some(Death::Usual)
+    }
+
+    /// The same for whoever workers are copies of.
+    fn original_died(&mut self, pid: Pid, status: WaitStatus, stopping: bool) -> Death {
+        let Some(ended) = self.nursery.died(pid) else { return Death::Unknown };
+        let (number, how) = (pid.as_raw_pid(), ending(status));
+        if stopping {
+            return Death::Usual;
+        }
+        if !ended.was_ready
+            && let Some(death) = self.cannot_start(pid, ended.generation, status)
+        {
+            return death;
+        }
+        tracing::error!(
+            "process {number}, which workers are copies of, died: {how}; another one imports the applications"
+        );
+        Death::Usual
+    }
+
     /// Tells everybody to end, within `after`.
     pub(super) fn end(&mut self, order: &Order, after: Duration) {
         self.rollout.clear();
+        self.nursery.keep(&[]);
         for process in self.processes_mut() {
             let order = if process.state == State::Starting { &Order::Quit } else { order };
             process.end(order, State::Stopping, after);

@@ -14,10 +14,12 @@ use super::channel::Channel;
 
 /// Says that this process is a worker.
 pub(crate) const WORKER: &str = "SALVER_WORKER";
+/// Says that this process imports applications for workers that are copies of it.
+pub(crate) const ORIGINAL: &str = "SALVER_ORIGINAL";
 /// Says that this process takes over from the supervisor that started it.
 pub(crate) const UPGRADE: &str = "SALVER_UPGRADE";
 /// Variables that are no options.
-pub(crate) const VARIABLES: [&str; 2] = [WORKER, UPGRADE];
+pub(crate) const VARIABLES: [&str; 3] = [WORKER, ORIGINAL, UPGRADE];
 
 /// The channel to our supervisor, if this process is a worker.
 ///
@@ -25,6 +27,14 @@ pub(crate) const VARIABLES: [&str; 2] = [WORKER, UPGRADE];
 /// The descriptor is not there.
 pub(crate) fn worker() -> Result<Option<Channel>, StartError> {
     channel(WORKER)
+}
+
+/// The channel to our supervisor, if workers are to be copies of this process.
+///
+/// # Errors
+/// The descriptor is not there.
+pub(crate) fn original() -> Result<Option<Channel>, StartError> {
+    channel(ORIGINAL)
 }
 
 /// The channel to the supervisor that we take over from.

@@ -170,6 +170,7 @@ impl Supervisor {
             self.crew.processes().filter_map(|(_, process)| process.channel.as_ref()).collect();
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         fds.extend(channels.iter().map(|channel| PollFd::new(*channel, PollFlags::IN)));
+        fds.extend(self.crew.nursery_channels().map(|channel| PollFd::new(channel, PollFlags::IN)));
         fds.extend(self.control.iter().map(|control| PollFd::new(control, PollFlags::IN)));
         let before = self.predecessor.as_ref().and_then(Predecessor::channel);
         fds.extend(before.iter().map(|channel| PollFd::new(channel, PollFlags::IN)));
@@ -203,6 +204,7 @@ impl Supervisor {
     }
 
     fn hear_workers(&mut self, parse: &Parse<'_>) {
+        self.crew.hear_nursery();
         let mut told: Vec<(Pid, Tell)> = Vec::new();
         for process in self.crew.processes_mut() {
             while let Some(tell) = process.told() {
@@ -228,6 +230,7 @@ impl Supervisor {
                     }
                 }
                 Tell::Replace(why) => self.crew.replace(pid, &why),
+                Tell::Copied(_) => {} // heard where it was asked for
                 Tell::Reload => self.reload(parse),
                 Tell::Broken(why) => {
                     let others = self.crew.processes().filter(|(_, process)| process.pid != pid);
@@ -303,7 +306,8 @@ impl Supervisor {
         self.origins = prepared.origins(&next);
         self.listeners = Some(next);
         self.monitor = monitor;
-        self.crew.roll_out(Settings { arguments, generation: self.generation, limits });
+        let preload = has_application && options.applications.preloads();
+        self.crew.roll_out(Settings { arguments, generation: self.generation, limits, preload });
         // TTIN and TTOU hold until the configuration says something new.
         let before = self.options.workers.count(self.options.targets.have_application())?.unwrap_or(1);
         self.options = options;

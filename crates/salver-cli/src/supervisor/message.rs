@@ -30,6 +30,8 @@ pub(crate) struct Hello {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
     Hello(Box<Hello>),
+    /// Become two: the copy is a worker, whose end of a channel comes with this.
+    Copy,
     /// Somebody else takes over.
     Drain,
     /// End when running requests have ended.
@@ -59,6 +61,8 @@ pub(crate) enum Tell {
     Broken(String),
     /// It wants to know what the supervisor knows.
     Ask,
+    /// The number of the copy, or why there is none.
+    Copied(Result<i32, String>),
 }
 
 /// What a worker does.

@@ -26,6 +26,7 @@ pub(crate) mod inherit;
 mod life;
 mod limits;
 pub(crate) mod message;
+mod nursery;
 mod process;
 pub(crate) mod program;
 pub mod report;
@@ -133,7 +134,8 @@ pub(crate) fn run(
     let origins = prepared.origins(&listeners);
     drop(prepared); // it was a check: each worker opens its own
     let limits = Limits::new(&options.workers, &options.server);
-    let settings = Settings { arguments, generation: 1, limits };
+    let preload = has_application && options.applications.preloads();
+    let settings = Settings { arguments, generation: 1, limits, preload };
     let crew = Crew::new(program, argv, settings, (count, loops), listeners.loops());
     let sockets = Sockets { listeners, origins, loops, monitor, control };
     Supervisor::new(options, crew, sockets, signals).after(predecessor, pid_file).run(parse)

@@ -10,7 +10,6 @@ use salver::listen::Listeners;
 
 use super::channel::{Channel, Received};
 use super::message::{Hello, Load, Order, Tell};
-use super::program::Program;
 use super::report;
 
 /// A worker process.
@@ -55,9 +54,6 @@ impl State {
 
 /// What a worker is started with.
 pub(super) struct Start<'s> {
-    pub(super) program: &'s Program,
-    /// The command line as it was typed, for whoever looks at the process.
-    pub(super) argv: &'s [OsString],
     /// The options in force.
     pub(super) arguments: &'s [OsString],
     pub(super) generation: u64,
@@ -75,8 +71,7 @@ impl Process {
     ///
     /// # Errors
     /// The system has no room for a process or its descriptors.
-    pub(super) fn start(start: &Start<'_>) -> io::Result<Self> {
-        let (pid, channel) = start.program.start_worker(start.argv)?;
+    pub(super) fn start((pid, channel): (Pid, Channel), start: &Start<'_>) -> io::Result<Self> {
         let monitor = start.monitor.map_or_else(Vec::new, Listeners::asked);
         let hello = Order::Hello(Box::new(Hello {
             version: env!("CARGO_PKG_VERSION").into(),

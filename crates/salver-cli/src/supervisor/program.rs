@@ -46,6 +46,11 @@ impl Program {
         start(&self.worker, arguments, inherit::WORKER)
     }
 
+    /// Starts the process that workers are to be copies of.
+    pub(super) fn start_original(&self, arguments: &[OsString]) -> std::io::Result<(Pid, Channel)> {
+        start(&self.worker, arguments, inherit::ORIGINAL)
+    }
+
     /// Starts the program that is to take over.
     pub(super) fn start_upgrade(&self, arguments: &[OsString]) -> std::io::Result<(Pid, Channel)> {
         start(&self.upgrade, arguments, inherit::UPGRADE)
@@ -64,7 +69,7 @@ fn start(words: &[OsString], arguments: &[OsString], variable: &str) -> std::io:
     for ours in inherit::VARIABLES {
         command.env_remove(ours);
     }
-    if variable == inherit::WORKER {
+    if variable != inherit::UPGRADE {
         for told in SYSTEMD {
             command.env_remove(told);
         }

@@ -173,7 +173,7 @@ impl Worker {
                     let _ = asking.send((*report).clone()); // it has stopped waiting
                 }
             }
-            Order::Hello(_) => {}
+            Order::Hello(_) | Order::Copy => {}
         }
     }
 

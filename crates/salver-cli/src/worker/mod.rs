@@ -19,6 +19,7 @@ use crate::supervisor::message::{Hello, Order};
 use crate::{events, process, sandbox};
 
 mod handle;
+pub(crate) mod original;
 
 pub use handle::Worker;
 

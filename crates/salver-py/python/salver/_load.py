@@ -22,6 +22,9 @@ from typing import Any, Optional
 #: What the code of the last application that could not be imported printed.
 last_traceback: Optional[str] = None
 
+#: What `preload` loaded, by spec and kind; a spec that is mounted twice is loaded twice.
+_preloaded: dict[tuple[str, Optional[str]], list[tuple[str, Any]]] = {}
+
 #: What an application is called where no name is given.
 NAMES = ("app", "application")
 
@@ -66,8 +69,16 @@ def read_env_file(path: str) -> Iterable[tuple[str, str]]:
         yield name.strip(), value
 
 
+def preload(spec: str, said: Optional[str], factory: bool = False) -> None:
+    """Load what `load` is to give in copies of this process."""
+    kept = _preloaded.pop((spec, said), [])
+    _preloaded[spec, said] = [*kept, load(spec, said, factory)]
+
+
 def load(spec: str, said: Optional[str], factory: bool = False) -> tuple[str, Any]:
     """The kind (wsgi, asgi, handler) and what `spec` names or makes; `said` is the kind where it was said."""
+    if kept := _preloaded.get((spec, said)):
+        return kept.pop(0)
     global last_traceback  # noqa: PLW0603 - a process loads once, and tells of one fault
     last_traceback = None
     place, _, attribute = spec.partition(":")
