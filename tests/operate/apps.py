@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
+Send = Callable[[dict[str, object]], Awaitable[None]]
 Start = Callable[[str, list[tuple[str, str]]], object]
 
 
@@ -28,3 +29,11 @@ def app(environ: dict[str, str], start_response: Start) -> Iterable[bytes]:
         time.sleep(1)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
+
+
+async def blocking(scope: dict[str, object], _: object, send: Send) -> None:
+    """Blocks its loop for a second."""
+    assert scope["type"] == "http"
+    time.sleep(1)  # noqa: ASYNC251 - which is what is wrong with it
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"x"})

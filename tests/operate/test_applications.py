@@ -137,7 +137,9 @@ class Applications(unittest.TestCase):
 
     def test_take_overs_and_time_in_calls_are_counted(self) -> None:
         port = free_port()
-        host = self.host("--metrics", f"127.0.0.1:{port}", "--timeout", "0")
+        host = self.host(
+            "--metrics", f"127.0.0.1:{port}", "--timeout", "0", "--mount", "/async=apps:blocking"
+        )
         seconds, take_overs = "salver_python_seconds_total", "salver_take_overs_total"
         idle = sample(port, seconds)
         self.assertLess(idle, 0.5)
@@ -146,6 +148,10 @@ class Applications(unittest.TestCase):
         until("the calls are counted", lambda: sample(port, seconds) >= idle + 1.9)
         self.assertLess(sample(port, seconds), idle + 3)
         self.assertGreaterEqual(sample(port, take_overs), 2)
+        time_before, times_before = sample(port, seconds), sample(port, take_overs)
+        self.assertEqual(host.get("/async").status, 200)
+        until("a coroutine that blocks is counted", lambda: sample(port, seconds) >= time_before + 0.9)
+        self.assertGreater(sample(port, take_overs), times_before)
         stuck = threading.Thread(target=self.ask, args=(host, "/sleep"), daemon=True)
         stuck.start()
         before = sample(port, seconds)

@@ -45,7 +45,7 @@ class SystemLog(CrewCase):
                 self.assertRegex(message[2], r'^127\.0\.0\.1 - - \[.*\] "GET /file\.txt HTTP/1\.1" 200 1$')
 
     def test_a_daemon_that_comes_back(self) -> None:
-        server = self.serve("--access-log", f"syslog:{self.path}")
+        server = self.serve("--access-log", f"syslog:{self.path}", "--workers", "1")  # which is confined
         server.get("/file.txt")
         self.assertIn("GET /file.txt", self.told())
         self.daemon.close()

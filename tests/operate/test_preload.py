@@ -9,6 +9,7 @@ import unittest
 from pathlib import Path
 
 from tests.operate.crew import Clients, children, is_alive
+from tests.operate.test_applications import RELOADS, REQUESTS
 from tests.python.hosting import Host
 from tests.support import Folder, until
 
@@ -125,16 +126,18 @@ class Preload(unittest.TestCase):
         until("another one imports", lambda: len(self.noted("imports")) == 2)
         until("it is copied", lambda: len(self.workers(host)) == 2 and self.workers(host) != before)
 
-    def test_a_reload_imports_anew(self) -> None:
+    def test_a_reload_imports_anew_and_loses_nothing(self) -> None:
         host = self.host(workers=2)
         clients = Clients(host, {"/": b"x"})
-        for code in ("2", "3"):
+        for number in range(1, 1 + RELOADS):
+            goal, code = REQUESTS * number // RELOADS, f"reloaded {number}"
+            until("requests are made", lambda: clients.reached(goal), 120)  # noqa: B023
             self.code(code)
             host.signal(signal.SIGHUP)
             until("the new code answers", lambda: self.codes(host) == {code})  # noqa: B023
         imports = self.noted("imports")
-        self.assertEqual(len(imports), 3)
-        until("the originals of before are gone", lambda: not any(map(is_alive, imports[:2])))
+        self.assertEqual(len(imports), 1 + RELOADS)
+        until("the originals of before are gone", lambda: not any(map(is_alive, imports[:-1])))
         until("those of before have drained", lambda: len(self.workers(host)) == 2)
         before = self.workers(host)
         self.folder.write("shop.py", "def broken(:\n")
@@ -142,12 +145,12 @@ class Preload(unittest.TestCase):
         until("it is told", lambda: "not reloaded, what was served is served on" in host.log())
         self.assertIn("SyntaxError", host.log())
         self.assertEqual(self.workers(host), before)
-        self.assertEqual(self.codes(host), {"3"})
+        self.assertEqual(self.codes(host), {f"reloaded {RELOADS}"})
         self.assertEqual(clients.stop(), {}, host.log())
         # Whoever dies now is replaced by the code that serves, whatever lies in the file.
         os.kill(min(before), signal.SIGKILL)
         until("it is replaced", lambda: len(self.workers(host)) == 2 and self.workers(host) != before)
-        until("with the old code", lambda: self.codes(host) == {"3"})
+        until("with the old code", lambda: self.codes(host) == {f"reloaded {RELOADS}"})
         self.code("4")
         host.signal(signal.SIGHUP)
         until("the mended code answers", lambda: self.codes(host) == {"4"})

@@ -23,7 +23,7 @@ pub(crate) fn run(
     host: &dyn Host,
     hears_signals: bool,
 ) -> Result<(), Failure> {
-    let parsed = args::parse(argv, env::vars_os())?;
+    let parsed = args::parse_with(argv, env::vars_os(), &|_| Ok(host.program()))?;
     let options = &parsed.options;
     process::enter(options)?;
     events::start(&options.events)?;

@@ -53,8 +53,8 @@ pub(crate) fn run(argv: Vec<OsString>, host: Option<&dyn Host>) -> Result<(), Fa
     }
     let predecessor = inherit::upgrade()?.map(Predecessor::open).transpose()?;
     let home = env::current_dir();
-    let python = |named: Option<&Path>| match host.and_then(|host| host.words().into_iter().next()) {
-        Some(ours) => Ok(ours.into()),
+    let python = |named: Option<&Path>| match host {
+        Some(host) => Ok(host.program()),
         None => applications::with_salver(named),
     };
     let parse = || {

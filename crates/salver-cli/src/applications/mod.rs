@@ -128,10 +128,14 @@ pub trait Host: Send + Sync {
         None
     }
 
+    /// The interpreter around us.
+    fn program(&self) -> PathBuf {
+        std::env::args_os().next().map_or_else(|| "python3".into(), PathBuf::from)
+    }
+
     /// The words that start the program around us once more, as a worker: `python -m salver`.
     fn words(&self) -> Vec<OsString> {
-        let interpreter = std::env::args_os().next().unwrap_or_else(|| "python3".into());
-        vec![interpreter, "-m".into(), "salver".into()]
+        vec![self.program().into(), "-m".into(), "salver".into()]
     }
 
     /// Has the applications that were opened start up; nobody is served yet.
