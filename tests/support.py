@@ -311,9 +311,11 @@ class Answer:
 class Wire:
     """A raw connection: what `http.client` would not send, and what it would hide."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, address: tuple[str, int] | None = None) -> None:
         self.socket = sock
         self.file = sock.makefile("rb")
+        #: What the server knows the client by.
+        self.address: tuple[str, int] = address or sock.getsockname()
 
     def send(self, data: bytes) -> Wire:
         """Send all of it."""

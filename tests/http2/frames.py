@@ -237,7 +237,10 @@ FRAMES = [
     Case(
         "6.9.1",
         "more DATA than the window",
-        lambda p: p.post(1, path="/cgi-bin/deaf") + frame(DATA, 0, 1, bytes(16384)) * 80,
+        lambda p: (
+            p.post(1, ("content-length", str(16384 * 80)), path="/cgi-bin/deaf")
+            + frame(DATA, 0, 1, bytes(16384)) * 80
+        ),
         fails(FLOW_CONTROL_ERROR),
     ),
     Case(

@@ -9,7 +9,7 @@ import struct
 import time
 from typing import Any, NamedTuple, final
 
-from tests.support import PATIENCE, Server
+from tests.support import PATIENCE, Started
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
     range(10)
@@ -69,7 +69,7 @@ class Peer:
 
     def __init__(
         self,
-        server: Server,
+        server: Started,
         settings: bytes = b"",
         preface: bytes = PREFACE,
         tls: ssl.SSLContext | None = None,

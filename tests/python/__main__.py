@@ -1,6 +1,7 @@
 """Runs the suite; `-k PATTERN` chooses tests."""
 
 from tests import support
+from tests.packages import within
 
 MODULES = (
     "test_wsgi_answer",
@@ -18,6 +19,9 @@ MODULES = (
     "test_sites",
     "test_django",
     "test_differential",
+    "test_carriers",
+    "test_http2",
 )
 
+within("python", "h2==4.*")
 support.main("tests.python", MODULES)

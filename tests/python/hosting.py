@@ -10,13 +10,15 @@ import itertools
 import json
 import os
 import re
+import socket
 import unittest
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
+from tests.python.carriers import Carrier
 from tests.python.environments import Python, newest, pythons
-from tests.support import Answer, Folder, Started, StrPath, Wire, until
+from tests.support import PATIENCE, Answer, Folder, Started, StrPath, Wire, until
 
 APPS = Path(__file__).with_name("apps")
 HOST = os.environ.get("TEST_HOST", "salver")
@@ -37,13 +39,21 @@ class Host(Started):
         folder: StrPath = APPS,
         environment: Mapping[str, str] | None = None,
         server: str = HOST,
+        carrier: Carrier | None = None,
     ) -> None:
         program = str((python or newest()).program)
+        self.carrier = carrier or Carrier()
         super().__init__(
-            command(program, target, *options, server=server),
+            command(program, target, *options, *self.carrier.options, server=server),
             environment={"PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
             cwd=folder,
         )
+
+    def connect(self) -> Wire:
+        """A new connection, whatever carries it."""
+        sock = socket.create_connection((self.host, self.port), PATIENCE)
+        address = sock.getsockname()
+        return Wire(self.carrier.wrap(sock), address)
 
     @property
     def pid(self) -> int:
@@ -85,14 +95,18 @@ class HostCase(unittest.TestCase):
 
     TARGET = "conformance:app"
     OPTIONS: tuple[str, ...] = ()
+    CARRIER: type[Carrier] = Carrier
     MARKS = True  # whether the log has a line for /hello
     python: Python
+    carrier: Carrier = Carrier()
     host: Host
     _numbers = itertools.count()
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.host = Host(cls.TARGET, *cls.OPTIONS, python=cls.python)
+        cls.carrier = cls.CARRIER()
+        cls.addClassCleanup(cls.carrier.close)
+        cls.host = Host(cls.TARGET, *cls.OPTIONS, python=cls.python, carrier=cls.carrier)
         cls.addClassCleanup(cls.host.__exit__)
 
     def setUp(self) -> None:
@@ -101,7 +115,7 @@ class HostCase(unittest.TestCase):
 
     def serve(self, target: str, *options: str, **keywords: Any) -> Host:
         """A host of this test alone."""
-        host = Host(target, *options, **{"python": self.python, **keywords})
+        host = Host(target, *options, **{"python": self.python, "carrier": self.carrier, **keywords})
         self.addCleanup(host.__exit__)
         return host
 
@@ -124,6 +138,14 @@ class HostCase(unittest.TestCase):
         """Send a request with a body as it stands."""
         line = f"{method} {self.path(name)} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n"
         return wire.send(line.encode("latin-1") + body)
+
+    def reason(self, told: str) -> str:
+        """The reason phrase that reaches a client; HTTP/2 has none."""
+        return told if self.carrier.version == "HTTP/1.1" else ""
+
+    def access_line(self, request: str) -> str:
+        """A pattern of the access log's line for a request, up to its status."""
+        return rf'"{request} {re.escape(self.carrier.version)}" '
 
     def events(self) -> list[str]:
         """What the application noted for this test."""

@@ -78,7 +78,7 @@ class FileWrapper(HostCase):
                     self.assertEqual(answer.header("Content-Length"), str(length))
                     self.assertTrue(answer.body == CONTENT[seek : seek + length])
                     wire.send(b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                    self.assertRegex(wire.rest(), rb"^$|^HTTP/1\.1 200 OK\r\n", "nothing more of the file")
+                    self.assertRegex(wire.rest(), rb"^$|^HTTP/1\.1 200 ", "nothing more of the file")
 
     def test_a_file_shorter_than_its_length(self) -> None:
         for kind in ("file", "BytesIO"):
@@ -168,7 +168,7 @@ class Streaming(HostCase):
         with self.host.connect() as wire:
             wire.send(f"GET {self.path('endless')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             wire.head()
-            self.host.wait_for(self.token, "taken 8")
+            self.host.wait_for(self.token, "taken 2")
             time.sleep(0.5)  # the time in which it would go on
             self.assertLess(
                 int(self.events()[-1].split()[-1]), 16 * MEGABYTE // 65536, "chunks of 64 KiB taken"
@@ -222,7 +222,7 @@ class EarlyHints(HostCase):
             )
             sent = wire.rest()
         self.assertNotIn(b"X-Split", sent)
-        self.assertTrue(sent.startswith(b"HTTP/1.1 200 OK\r\n"), sent)
+        self.assertTrue(sent.startswith(b"HTTP/1.1 200 "), sent)
         self.assertEqual(len(self.events()), 1, "refused where it is called")
 
     def test_not_behind_the_head(self) -> None:

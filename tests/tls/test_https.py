@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import ssl
 import subprocess
 import threading
+import time
 from functools import partial
 
 from tests.certificates import certificate, trusting
@@ -122,14 +124,7 @@ class Https(Case):
             self.assertEqual(wire.ask("GET", "/file.txt").status, 200)
         until("it is closed", lambda: server.established() == 0)
         before, spent = server.descriptors(), server.cpu_seconds()
-        bio = ssl.MemoryBIO()
-        context = trusting(self.pem)
-        client = context.wrap_bio(ssl.MemoryBIO(), bio, server_hostname="localhost")
-        try:
-            client.do_handshake()
-        except ssl.SSLWantReadError:
-            pass
-        hello = bio.read()
+        hello = self.hello()
         for length in range(0, len(hello) + 1, 3):
             with server.connect() as wire:
                 wire.send(hello[:length])
@@ -143,6 +138,78 @@ class Https(Case):
         self.assertAlive(server)
         if is_release():
             self.assertLess(server.cpu_seconds() - spent, 1.0)
+
+    def hello(self) -> bytes:
+        """How a client begins."""
+        sent = ssl.MemoryBIO()
+        client = trusting(self.pem).wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost")
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        return sent.read()
+
+    def test_half_a_handshake_neither_spins_nor_leaks(self) -> None:
+        server = self.serve("--tls-cert", str(self.pem), "--access-log", "off")
+        with self.wrap(server, trusting(self.pem)) as wire:
+            self.assertEqual(wire.ask("GET", "/file.txt").status, 200)
+        until("it is closed", lambda: server.established() == 0)
+        before = server.descriptors()
+        hello = self.hello()
+        records = b"".join(b"\x16\x03\x01\x00\x01" + bytes([byte]) for byte in hello[5:])
+        large = b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc"  # begins a record and a hello of 16 KiB
+        held: list[Wire] = []
+        for begin in (hello[:1], hello[:5], hello[:-1], hello, records[:7], records[:-1], records, large):
+            for _ in range(4):
+                wire = server.connect()
+                held.append(wire)
+                wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for byte in begin[:600]:  # each in a segment of its own
+                    wire.send(bytes([byte]))
+                wire.send(begin[600:])
+        spent = server.cpu_seconds()
+        time.sleep(0.5)  # the time in which it would spin
+        self.assertLess(server.cpu_seconds() - spent, 0.2)
+        self.assertEqual(server.established(), len(held), "none is given up yet")
+        for number, wire in enumerate(held):
+            if number % 2:
+                wire.reset()
+            else:
+                wire.close()
+        until("descriptors are back", lambda: server.descriptors() <= before)
+
+    def test_a_close_at_each_step(self) -> None:
+        """After each flight of a client, and in the middle of each."""
+        server = self.serve("--tls-cert", str(self.pem), "--access-log", "off")
+        with self.wrap(server, trusting(self.pem)) as wire:
+            self.assertEqual(wire.ask("GET", "/file.txt").status, 200)
+        until("it is closed", lambda: server.established() == 0)
+        before, steps = server.descriptors(), 0
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            for last in range(4):
+                for part in (0.0, 0.3, 1.0):
+                    steps += self.handshake(server, version, last, part)
+        until("descriptors are back", lambda: server.descriptors() <= before)
+        self.assertGreaterEqual(steps, 40)
+        spent = server.cpu_seconds()
+        time.sleep(0.5)  # the time in which it would spin
+        self.assertLess(server.cpu_seconds() - spent, 0.2)
+        self.assertAlive(server)
+
+    def handshake(self, server: Server, version: ssl.TLSVersion, last: int, part: float) -> int:
+        """Sends flights up to the one that is `last`, of which only a part, and leaves; how many that were."""
+        context = trusting(self.pem)
+        context.minimum_version = context.maximum_version = version
+        received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(received, sent, server_hostname="localhost")
+        with server.connect() as wire:
+            for step in range(last + 1):
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    client.do_handshake()
+                flight = sent.read()
+                wire.send(flight[: int(len(flight) * (part if step == last else 1.0))])
+                if step == last or not flight:  # without a flight the handshake is over
+                    return step + 1
+                received.write(wire.socket.recv(1 << 16))
+        return 0
 
     def test_curl_follows_to_https(self) -> None:
         server = Server(self.folder.path, "--tls-cert", str(self.pem), "--redirect-http", "0", "--hsts=60")

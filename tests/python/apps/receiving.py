@@ -100,6 +100,7 @@ def reads_late(environ: WSGIEnvironment, start_response: StartResponse) -> Itera
 def reads_all(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Notes how reading ended: with how many bytes, or by which exception."""
     count = 0
+    note(environ, "called")
     try:
         while piece := environ["wsgi.input"].read(65536):
             count += len(piece)

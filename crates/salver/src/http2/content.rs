@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use http::StatusCode;
 use http_body::{Frame, SizeHint};
@@ -59,7 +59,7 @@ impl Content {
         let lent = std::mem::take(&mut self.lent);
         // Refused only where the stream is gone, which the next line tells.
         let _ = self.receive.flow_control().release_capacity(lent);
-        match self.receive.poll_data(cx) {
+        match self.poll_gathered(cx) {
             Poll::Ready(Some(Ok(data))) => {
                 self.deadline.disarm();
                 self.lent = data.len();
@@ -98,6 +98,27 @@ impl Content {
     }
 }
 
+impl Content {
+    /// What has come, in one piece: a small frame costs more, here and in `h2`, than what is in it.
+    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
+        let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+        while first.len().max(all.len()) < GATHERED {
+            match self.receive.poll_data(cx) {
+                Poll::Ready(Some(Ok(data))) if first.is_empty() => first = data,
+                Poll::Ready(Some(Ok(data))) => {
+                    if all.is_empty() {
+                        all.extend_from_slice(&first);
+                    }
+                    all.extend_from_slice(&data);
+                }
+                nothing if first.is_empty() => return nothing,
+                _ => break, // it says so again when what there is has been used
+            }
+        }
+        Poll::Ready(Some(Ok(if all.is_empty() { first } else { all.freeze() })))
+    }
+}
+
 impl http_body::Body for Content {
     type Data = Bytes;
     type Error = BoxError;
@@ -106,12 +127,7 @@ impl http_body::Body for Content {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        loop {
-            match self.poll_data(cx) {
-                Poll::Ready(Some(Ok(data))) if data.is_empty() => {}
-                polled => return polled.map_ok(Frame::data),
-            }
-        }
+        self.poll_data(cx).map_ok(Frame::data)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -129,3 +145,6 @@ impl Drop for Content {
         let _ = self.receive.flow_control().release_capacity(self.lent);
     }
 }
+
+/// From how many bytes on content is not waited for in the company of more: a frame of the usual size is passed on as it is.
+const GATHERED: usize = 16 * 1024;

@@ -10,8 +10,21 @@ use h2::Reason;
 use super::PREFACE;
 
 /// Watches what a client sends, in whatever pieces it comes.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use salver::http2::gate::Gate;
+///
+/// let mut gate = Gate::new(Instant::now());
+/// let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+/// assert!(gate.admit(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Instant::now).is_ok());
+/// assert!(gate.admit(&settings, Instant::now).is_ok());
+/// let refused = gate.admit(&[0, 0, 7, 6, 0, 0, 0, 0, 0], Instant::now).unwrap_err();
+/// assert_eq!(refused.reason, h2::Reason::FRAME_SIZE_ERROR, "a PING has 8 bytes");
+/// ```
 #[derive(Debug)]
-pub(super) struct Gate {
+pub struct Gate {
     /// The header of the frame that is coming (RFC 9113 §4.1), and how much of it has come.
     header: [u8; HEADER],
     known: usize,
@@ -32,13 +45,16 @@ enum Expects {
 
 /// A frame that is not let in: what came before it may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refused {
-    pub(super) admitted: usize,
-    pub(super) reason: Reason,
+pub struct Refused {
+    /// How many of the bytes that were looked at last are let in.
+    pub admitted: usize,
+    /// What the client is told (RFC 9113 §7).
+    pub reason: Reason,
 }
 
 impl Gate {
-    pub(super) fn new(now: Instant) -> Self {
+    /// For a connection that begins `now`, with its preface.
+    pub fn new(now: Instant) -> Self {
         let passing = PREFACE.len(); // which `h2` reads byte by byte
         Self { header: [0; HEADER], known: 0, passing, expects: Expects::Settings, idle: 0, since: now }
     }
@@ -47,7 +63,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Refused`]; nothing after it may be looked at.
-    pub(super) fn admit(&mut self, bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Refused> {
+    pub fn admit(&mut self, bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Refused> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             if self.passing > 0 {

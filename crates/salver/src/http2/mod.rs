@@ -22,7 +22,7 @@ use crate::server::clock::Deadline;
 use crate::server::socket::Io;
 
 mod content;
-mod gate;
+pub mod gate;
 pub(crate) mod head;
 mod options;
 mod send;
@@ -208,6 +208,7 @@ fn builder(shared: &Shared) -> Builder {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
+        .data_frame_budget(SMALL_FRAMES)
         .max_concurrent_reset_streams(RESETS_REMEMBERED)
         .max_pending_accept_reset_streams(RESETS_UNSEEN)
         .max_local_error_reset_streams(Some(RESETS_PROVOKED));
@@ -220,6 +221,9 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// How much of an answer may wait for the socket, in bytes.
 const SEND_BUFFER: usize = 128 * 1024;
+/// How much a connection may want in memory for small DATA frames beside what is in them, as `h2` counts: 8,000 of a few bytes, which
+/// is what a burst of lines needs that its handler has not asked for yet.
+const SMALL_FRAMES: usize = 2 * 1024 * 1024;
 /// For how many reset streams late frames are told from wrong ones.
 const RESETS_REMEMBERED: usize = 64;
 /// How many streams a client may reset before we have seen them.

@@ -23,6 +23,8 @@ struct Inner {
     received: Bytes,
     input: Input,
     gate: Gate,
+    /// How much was read since the streams had their turn, in bytes.
+    taken: usize,
     /// Why nothing more is let in.
     refused: Option<Reason>,
 }
@@ -41,6 +43,7 @@ impl Wire {
             received,
             input: Input::Open,
             gate: Gate::new(Instant::now()),
+            taken: 0,
             refused: None,
         })))
     }
@@ -80,6 +83,12 @@ impl AsyncRead for Wire {
         if inner.refused.is_some() {
             return Poll::Pending; // the driver ends the connection
         }
+        // `h2` reads as long as there is something; what it has read waits for the streams all the while.
+        if inner.taken >= TURN {
+            inner.taken = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         if inner.received.is_empty() {
             let read = ready!(inner.io.poll_read_buf(cx, buffer));
@@ -93,6 +102,7 @@ impl AsyncRead for Wire {
             inner.received.advance(count);
         }
         let read = buffer.filled().get(before..).unwrap_or_default();
+        inner.taken += read.len();
         let Err(Refused { admitted, reason }) = inner.gate.admit(read, Instant::now) else {
             return Poll::Ready(Ok(()));
         };
@@ -128,3 +138,6 @@ impl AsyncWrite for Wire {
         self.lock().io.poll_finish_sending(cx).map(Ok)
     }
 }
+
+/// How much is read before the streams have their turn, in bytes.
+const TURN: usize = 64 * 1024;
