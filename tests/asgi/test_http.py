@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import sys
 import threading
 import time
 from urllib.parse import quote_plus
 
 from tests.asgi.hosting import APPS, TARGET, AsgiCase, OwnAsgi
+from tests.asgi.test_websocket import closed, shake
 from tests.python.hosting import on_every_python
 from tests.support import until
 
@@ -153,12 +155,23 @@ class Answers(AsgiCase):
                 time.sleep(0.2)
                 seen.append(int(self.host.events(self.token)[0]))
             self.assertLess(seen[-1], 700)
-            self.assertEqual(len(wire.rest().partition(b"\r\n\r\n")[2]), 1024 * 65536)
+            self.assertEqual(wire.head().status, 200)
+            self.assertEqual(len(wire.file.read()), 1024 * 65536)
 
     def test_pathsend(self) -> None:
         answer = self.get("pathsend")
         self.assertEqual((len(answer.body), answer.header("Content-Length")), (3 << 20, str(3 << 20)))
         self.assertEqual(answer.body[:1024] * 3072, answer.body)
+
+    def test_early_hints(self) -> None:
+        with self.host.connect() as wire:
+            wire.send(b"GET /hints HTTP/1.1\r\nHost: h\r\n\r\n")
+            hint = wire.head()
+            self.assertEqual(hint.status, 103)
+            self.assertIn("</style.css>; rel=preload; as=style", hint.header("Link") or "")
+            self.assertEqual(wire.answer().body, b"hinted")
+            wire.send(b"GET /hints HTTP/1.0\r\n\r\n")
+            self.assertEqual(wire.answer().body, b"hinted")
 
     def test_a_task_outlives_its_answer(self) -> None:
         self.assertEqual(self.get("background").body, b"answered")
@@ -226,18 +239,20 @@ class Faults(AsgiCase):
         self.assertServes()
 
     def test_clients_that_leave_at_each_point(self) -> None:
-        for name, sent in (
-            ("collect", "Content-Length: 100000\r\n\r\nabc"),
-            ("echo", "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n"),
-            ("flood", "\r\n"),
-            ("held", "\r\n"),
-            ("ticking", "\r\n"),
+        for name, sent, answers in (
+            ("collect", "Content-Length: 100000\r\n\r\nabc", False),
+            ("echo", "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n", True),
+            ("flood", "\r\n", True),
+            ("held", "\r\n", True),
+            ("ticking", "\r\n", True),
         ):
             with self.subTest(name), self.host.connect() as wire:
                 wire.send(f"POST {self.path(name)} HTTP/1.1\r\nHost: h\r\n{sent}".encode())
+                if answers:
+                    self.assertEqual(wire.head().status, 200)
         self.host.wait_for(self.token, "ended")
         self.assertServes()
-        self.assertNotIn("Traceback", self.logged())
+        self.assertNotIn("Traceback", self.logged(), self.logged())
 
 
 class Loops(OwnAsgi):
@@ -258,6 +273,35 @@ class Loops(OwnAsgi):
             self.assertLess(time.monotonic() - begun, 2)
             self.assertEqual(wire.answer().body, b"blocked")
 
+    def test_silence_is_a_504(self) -> None:
+        self.start("--timeout", "1")
+        with self.host.connect() as wire, self.host.connect() as slow, self.host.connect() as stream:
+            stream.send(f"GET /held?t={self.token}2 HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            self.assertEqual(stream.head().status, 200)
+            slow.send(f"POST /waits?t={self.token}3 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n".encode())
+            slow.send(b"Expect: 100-continue\r\n\r\n")
+            self.assertEqual(slow.head().status, 100)
+            self.assertEqual(wire.ask("GET", self.path("waits")).status, 504)
+            self.assertEqual(wire.ask("GET", "/hello").body, b"Hello, world!")
+            self.host.wait_for(self.token, "http.disconnect")
+            until("it was told so", lambda: len(self.events()) == 2)
+            # A client that sends slowly, and an answer that has begun, are no silence.
+            self.host.release(f"{self.token}3")
+            self.assertEqual(slow.send(b"ab").answer().body, b"waited")
+            self.host.release(f"{self.token}2")
+            self.assertIn(b"held", stream.file.readline() + stream.file.readline())
+        self.assertEqual(self.host.log().count("silent for 1s"), 1)
+
+    def test_a_loop_that_is_held_up_for_good(self) -> None:
+        self.start("--timeout", "1", "--graceful-timeout", "1")
+        worker = self.host.pid
+        with self.host.connect() as wire:
+            wire.send(f"GET /block?t={self.token}&seconds=60 HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            self.assertEqual(wire.answer().status, 504)
+        until("its worker is replaced", lambda: self.host.pid != worker)
+        until("another one serves", lambda: self.ask("/hello").body == b"Hello, world!")
+        self.assertIn("held up the event loop", self.host.log())
+
     def test_mounts_and_root_path(self) -> None:
         self.start("--root-path", "/proxy", "--mount", f"/api={TARGET}")
         scope = json.loads(self.ask("/api/scope/x").body)
@@ -273,6 +317,20 @@ class Loops(OwnAsgi):
         for path in ("/hello", f"/context?t={self.token}", "/state"):
             self.assertEqual(self.ask(path).status, 200)
         self.assertNotIn("never awaited", self.host.log())
+
+    def test_a_reload_closes_what_would_never_end(self) -> None:
+        self.start("--workers", "2", "--graceful-timeout", "20")
+        with self.host.connect() as stream, self.host.connect() as socket, self.host.connect() as held:
+            stream.send(f"GET {self.path('ticking')} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            self.assertEqual(stream.head().status, 200)
+            self.assertEqual(shake(socket).status, 101)
+            held.send(f"GET {self.path('naps', 'seconds=1')} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            self.assertEqual(held.head().status, 200)
+            self.host.process.send_signal(signal.SIGHUP)
+            self.assertEqual(closed(socket), 1012)
+            self.assertTrue(stream.rest().endswith(b"0\r\n\r\n"))
+            self.assertIn(b"napped", held.file.readline() + held.file.readline())
+        self.assertEqual(self.ask("/hello").body, b"Hello, world!")
 
     def test_event_streams_end_at_a_stop(self) -> None:
         self.start("--graceful-timeout", "20")

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from tests.asgi.hosting import TARGET, OwnAsgi
 from tests.asgi.test_websocket import TEXT, frame, read, shake
+from tests.clients.test_chromium import playwright
 from tests.python.hosting import on_every_python
-from tests.support import require, until
+from tests.support import BUILD, PATIENCE, REPOSITORY, require, until
 
 SITES = Path(__file__).with_name("sites")
+TOUR = REPOSITORY / "examples" / "tour"
 
 
 class Sites(OwnAsgi):
@@ -59,12 +61,12 @@ class Sites(OwnAsgi):
             self.assertEqual(read(wire), (TEXT, b'{"got":"hi"}'))
         wanted = {"taken", "given back", "later", "closed 1006"}
         until("all of it noted", lambda: wanted == set(json.loads(self.curl("/log"))))
-        self.assertIn("boom in fastapi", self.host.log())
+        until("its traceback is logged", lambda: "boom in fastapi" in self.host.log())
 
     def test_others(self) -> None:
         content = "x" * 100_000
         file = self.temporary().write("content", content.encode())
-        for name in ("starlette", "django", "quart", "litestar"):
+        for name in ("starlette", "django", "quart", "litestar", "blacksheep"):
             with self.subTest(name):
                 self.start("--factory", target=f"{SITES / 'other_sites.py'}:{name}")
                 self.assertEqual(self.curl("/"), "Hello")
@@ -73,6 +75,45 @@ class Sites(OwnAsgi):
                 events = [line for line in self.curl("/events").split() if line.isdigit()]
                 self.assertEqual(events, ["0", "1", "2"])
                 self.assertNotIn("Traceback", self.host.log())
+
+    def chat(self, words: str, heard: str) -> None:
+        """Two pages talk to each other."""
+        playwright()
+        environment = {
+            **os.environ,
+            "BUILD": str(BUILD),
+            "CHROMIUM": require("chromium"),
+            "NO_PROXY": "127.0.0.1",
+        }
+        script = str(Path(__file__).with_name("chat.mjs"))
+        done = subprocess.run(
+            [require("node", "nodejs"), script, self.host.url, words, heard],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=8 * PATIENCE,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr + self.host.log()[-2000:])
+        self.assertEqual(json.loads(done.stdout), [["grüß dich", "<b>hello</b>"]] * 2)
+
+    def test_two_pages_of_chromium_in_a_room_of_channels(self) -> None:
+        self.start(target=f"{SITES / 'channels_site.py'}:app")
+        self.chat("#text", "#log")
+
+    def test_two_pages_of_chromium_in_the_chat_of_the_tour(self) -> None:
+        self.start(target=f"{TOUR / 'chat.py'}:app")
+        self.chat("#words", "#said")
+
+    def test_the_chat_of_the_tour(self) -> None:
+        self.start(target=f"{TOUR / 'chat.py'}:app")
+        self.assertIn("WebSocket(", self.curl("/"))
+        with self.host.connect() as one, self.host.connect() as other:
+            for wire in (one, other):
+                self.assertEqual(shake(wire, "/").status, 101)
+            for said in (b"hello", b"there"):
+                one.send(frame(TEXT, said))
+                self.assertEqual((read(one), read(other)), ((TEXT, said), (TEXT, said)))
 
     def test_uvloop(self) -> None:
         self.start("--loop", "uvloop")

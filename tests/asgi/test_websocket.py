@@ -29,6 +29,8 @@ def frame(first: int, payload: bytes = b"") -> bytes:
     """A frame as a client sends it."""
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else struct.pack("!BQ", 0xFF, size)
+    if 126 <= size < 65536:
+        length = struct.pack("!BH", 0xFE, size)
     return bytes([first]) + length + b"\0\0\0\0" + payload
 
 
@@ -115,6 +117,15 @@ class WebSockets(AsgiCase):
                     self.assertEqual((answer.body, answer.header("X-Why")), (body, "no"))
         with self.host.connect() as wire:
             self.assertEqual(shake(wire, "/silent").status, 500)
+
+    def test_what_came_before_a_close_is_answered_before_it(self) -> None:
+        wire = self.open()
+        wire.send(frame(TEXT, b"one") + frame(TEXT, b"two") + frame(CLOSE, b"\x03\xe9"))
+        self.assertEqual(read(wire), (TEXT, b"one"))
+        self.assertEqual(read(wire), (TEXT, b"two"))
+        self.assertEqual(closed(wire), 1001)
+        self.host.wait_for(self.token, "OSError")
+        self.assertEqual(self.events()[-2], {"type": "websocket.disconnect", "code": 1001, "reason": ""})
 
     def test_messages(self) -> None:
         wire = self.open()

@@ -107,6 +107,14 @@ class Classes(OwnHosts):
             self.assertEqual(wire.answer().header("Location"), "/")
             self.assertIn(b"<li>&lt;b&gt;we were here</li>", wire.ask("GET", "/").body)
 
+    def test_the_zones_of_the_tour(self) -> None:
+        host = self.serve("zones.py:app", folder=REPOSITORY / "examples" / "tour")
+        page = host.get("/").body
+        self.assertEqual((page.count(b"<tr>"), page.rstrip().endswith(b"</table>")), (24, True))
+        self.assertRegex(host.get("/?hours=2").body, rb"^\d\d:\d\d:\d\d\n$")
+        refused = host.get("/?hours=%3Cx%3E")
+        self.assertEqual((refused.status, b"&lt;x&gt;" in refused.body), (400, True))
+
     def test_no_threads_beside_each_other(self) -> None:
         host = self.serve("classes:Waiting", "--threads", "1")
         with host.connect() as first, host.connect() as second:

@@ -3,7 +3,6 @@
 //! The call's side may block (it waits as [`Turns::wait`] does, without the interpreter's lock); the connection's side never
 //! does. Whichever side goes first, the other hears of it.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,12 +13,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::Frame;
-use salver::body::{BoxError, Reported};
+use salver::body::BoxError;
 use salver::turns::{Call, Turns};
 use salver::{Answer, Body, Error, Request, Response};
-use salver_cli::worker::Worker;
 
 use crate::interrupt;
+use crate::pieces::{Next, Pieces};
 
 /// Something that is called with a request: holds the Python object.
 pub(crate) trait Application: Send + Sync + 'static {
@@ -55,11 +54,7 @@ struct State {
     connection: Option<Waker>,
     /// The call's thread, while it waits for the connection.
     caller: Option<Waker>,
-    chunks: VecDeque<Bytes>,
-    /// How much the chunks hold, in bytes.
-    held: usize,
-    /// How the body ended.
-    end: Option<Result<(), BoxError>>,
+    pieces: Pieces,
 }
 
 /// How far an exchange has come.
@@ -102,7 +97,7 @@ impl Exchange {
             match std::mem::replace(&mut state.stage, Stage::Taken) {
                 Stage::Answered(answer) => Poll::Ready(answer),
                 Stage::Begun(mut response) => {
-                    *response.body_mut() = state.whole().unwrap_or_else(|| self.body());
+                    *response.body_mut() = state.pieces.whole().unwrap_or_else(|| self.body());
                     Poll::Ready(Ok(response))
                 }
                 other => {
@@ -150,7 +145,7 @@ impl Exchange {
 
     /// The body whose pieces [`Exchange::push`] sends.
     pub(crate) fn body(self: &Arc<Self>) -> Body {
-        Body::Stream(Box::pin(Pieces(Leaving(Some(Arc::clone(self))))))
+        Body::Stream(Box::pin(Streamed(Leaving(Some(Arc::clone(self))))))
     }
 
     /// Sends a piece of the body. Where the client is slow this waits until there is room; `outside` runs the wait without
@@ -164,9 +159,7 @@ impl Exchange {
         if matches!(state.stage, Stage::Gone) {
             return Err(Gone);
         }
-        state.held += piece.len();
-        state.chunks.push_back(piece);
-        let is_full = state.held >= WINDOW;
+        let is_full = !state.pieces.push(piece);
         self.wake_connection(state);
         self.turns.touch();
         if is_full { outside(&mut || self.turns.wait(poll_fn(|cx| self.poll_room(cx)))) } else { Ok(()) }
@@ -182,7 +175,7 @@ impl Exchange {
         let mut state = self.state();
         match state.stage {
             Stage::Gone => Poll::Ready(Err(Gone)),
-            _ if state.held < WINDOW / 2 => Poll::Ready(Ok(())),
+            _ if state.pieces.has_room() => Poll::Ready(Ok(())),
             _ => {
                 state.caller = Some(cx.waker().clone());
                 Poll::Pending
@@ -193,9 +186,7 @@ impl Exchange {
     /// Ends the body, well or by a fault that has been logged.
     pub(crate) fn end(&self, well: bool) {
         let mut state = self.state();
-        if state.end.is_none() {
-            state.end = Some(if well { Ok(()) } else { Err(Reported.into()) });
-        }
+        state.pieces.end(well);
         self.wake_connection(state);
     }
 
@@ -212,9 +203,9 @@ impl Exchange {
     fn leave(&self) {
         let mut state = self.state();
         state.stage = Stage::Gone;
-        let (chunks, caller) = (std::mem::take(&mut state.chunks), state.caller.take());
+        let (unsent, caller) = (state.pieces.clear(), state.caller.take());
         drop(state);
-        drop(chunks);
+        drop(unsent);
         if let Some(caller) = caller {
             caller.wake();
         }
@@ -230,14 +221,6 @@ impl Exchange {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// The body, if it has ended well and is one piece at most.
-    fn whole(&mut self) -> Option<Body> {
-        let is_whole = matches!(self.end, Some(Ok(()))) && self.chunks.len() <= 1;
-        is_whole.then(|| self.chunks.pop_front().map_or(Body::Empty, Body::Bytes))
     }
 }
 
@@ -266,27 +249,10 @@ impl Call for Exchange {
         self.give(Err(Error::new(StatusCode::GATEWAY_TIMEOUT, message)));
         self.end(false);
         interrupt::raise(self.ident.load(Ordering::Acquire));
-        replace_if_stuck(Arc::clone(&self.ident));
+        let ident = Arc::clone(&self.ident);
+        interrupt::replace_if_stuck(move || ident.load(Ordering::Acquire) != 0);
     }
 }
-
-/// Has the supervisor replace this worker if the call with this thread is still under way after a moment: the exception that was
-/// raised in it did not end it.
-fn replace_if_stuck(ident: Arc<AtomicU64>) {
-    let Some(worker) = Worker::current() else { return };
-    let wait = move || {
-        std::thread::sleep(AFTER_INTERRUPT);
-        if ident.load(Ordering::Acquire) != 0 {
-            worker.please_replace("a call of the application was silent for --timeout, and does not end");
-        }
-    };
-    if let Err(error) = std::thread::Builder::new().name("salver-stuck".into()).spawn(wait) {
-        tracing::error!("a stuck worker cannot be noticed: {error}; look at `ulimit -u`");
-    }
-}
-
-/// What a call has to end when an exception was raised in it.
-const AFTER_INTERRUPT: Duration = Duration::from_secs(1);
 
 /// Tells the call that the connection wants no more, when dropped.
 struct Leaving(Option<Arc<Exchange>>);
@@ -306,9 +272,9 @@ impl Drop for Leaving {
 }
 
 /// The body of an answer, as its pieces come.
-struct Pieces(Leaving);
+struct Streamed(Leaving);
 
-impl http_body::Body for Pieces {
+impl http_body::Body for Streamed {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -318,28 +284,20 @@ impl http_body::Body for Pieces {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Some(exchange) = &self.0.0 else { return Poll::Ready(None) };
         let mut state = exchange.state();
-        if let Some(piece) = state.chunks.pop_front() {
-            state.held -= piece.len();
-            let caller = if state.held < WINDOW / 2 { state.caller.take() } else { None };
-            drop(state);
-            if let Some(caller) = caller {
-                caller.wake();
+        match state.pieces.next() {
+            Next::Piece(piece, made_room) => {
+                let caller = if made_room { state.caller.take() } else { None };
+                drop(state);
+                if let Some(caller) = caller {
+                    caller.wake();
+                }
+                Poll::Ready(Some(Ok(Frame::data(piece))))
             }
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
-        }
-        match state.end.take() {
-            Some(Ok(())) => {
-                state.end = Some(Ok(()));
-                Poll::Ready(None)
-            }
-            Some(Err(error)) => Poll::Ready(Some(Err(error))),
-            None => {
+            Next::End(end) => Poll::Ready(end.err().map(Err)),
+            Next::Nothing => {
                 state.connection = Some(cx.waker().clone());
                 Poll::Pending
             }
         }
     }
 }
-
-/// How much of a body may wait for a slow client before its application waits, in bytes.
-const WINDOW: usize = 256 * 1024;

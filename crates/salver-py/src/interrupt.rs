@@ -3,9 +3,11 @@
 
 use std::cell::Cell;
 use std::ffi::c_long;
+use std::time::Duration;
 
 use pyo3::exceptions::PyTimeoutError;
 use pyo3::prelude::*;
+use salver_cli::worker::Worker;
 
 thread_local! {
     static IDENT: Cell<u64> = const { Cell::new(0) };
@@ -36,3 +38,21 @@ pub(crate) fn raise(ident: u64) {
         tracing::error!("the application's thread cannot be interrupted: {error}; look at `ulimit -u`");
     }
 }
+
+/// Has the supervisor replace this worker if `is_stuck` says so after a moment: the exception that was raised in its call did not
+/// end it.
+pub(crate) fn replace_if_stuck(is_stuck: impl Fn() -> bool + Send + 'static) {
+    let Some(worker) = Worker::current() else { return };
+    let wait = move || {
+        std::thread::sleep(AFTER_INTERRUPT);
+        if is_stuck() {
+            worker.please_replace("a call of the application was silent for --timeout, and does not end");
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("salver-stuck".into()).spawn(wait) {
+        tracing::error!("a stuck worker cannot be noticed: {error}; look at `ulimit -u`");
+    }
+}
+
+/// What a call has to end when an exception was raised in it.
+const AFTER_INTERRUPT: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 //! An extension module, never an embedded interpreter: what runs is the user's own Python, with whatever it has installed. The
 //! lock of the interpreter is held while application code runs and at no other time.
 //!
+//! - `head`, `pieces`: what an application answers with, checked, and on its way.
 //! - `exchange`: one request between its connection and the application's thread; knows no Python.
 //! - `wsgi`: PEP 3333.
 //! - `handler`: classes of `http.server`.
@@ -19,9 +20,11 @@ mod engine;
 mod errors;
 mod exchange;
 mod handler;
+mod head;
 mod hosted;
 mod interrupt;
 mod load;
+mod pieces;
 mod text;
 mod wsgi;
 

@@ -105,8 +105,8 @@ async def collect(scope: Message, receive: Receive, send: Send) -> None:
     content, more = b"", True
     while more:
         message = await receive()
-        content += message["body"]
-        more = message["more_body"]
+        content += message.get("body", b"")
+        more = message.get("more_body", False)
     await answer(send, b"%d" % len(content))
     note(scope, (await receive())["type"])
 
@@ -132,6 +132,42 @@ async def held(scope: Message, _: Receive, send: Send) -> None:
     await start(send)
     await gate(scope).wait()
     await body(send, b"held")
+
+
+@route
+async def waits(scope: Message, receive: Receive, send: Send) -> None:
+    """Its content, then an answer when it is told to, unless its client leaves."""
+    while (await receive()).get("more_body"):
+        pass
+    leaving = asyncio.ensure_future(receive())
+    opened = asyncio.ensure_future(gate(scope).wait())
+    await asyncio.wait({leaving, opened}, return_when=asyncio.FIRST_COMPLETED)
+    if leaving.done():
+        note(scope, leaving.result()["type"])
+    opened.cancel()
+    leaving.cancel()
+    try:
+        await answer(send, b"waited")
+    except (OSError, RuntimeError) as error:
+        note(scope, type(error).__name__)
+
+
+@route
+async def hints(scope: Message, _: Receive, send: Send) -> None:
+    """Links ahead of the answer, where that is offered."""
+    if "http.response.early_hint" in scope["extensions"]:
+        links = [b"</style.css>; rel=preload; as=style", b"</a.js>; rel=preload; as=script"]
+        await send({"type": "http.response.early_hint", "links": links})
+        await asyncio.sleep(0.01)
+    await answer(send, b"hinted")
+
+
+@route
+async def naps(scope: Message, _: Receive, send: Send) -> None:
+    """A head, and its body after a while."""
+    await start(send)
+    await asyncio.sleep(float(parameter(scope, "seconds")))
+    await body(send, b"napped")
 
 
 @route

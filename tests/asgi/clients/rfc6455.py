@@ -171,7 +171,8 @@ def play(url: str, case: Case) -> str:
     name, wire, want, code = case
     with connect(url, compression=None, max_size=None, close_timeout=5, open_timeout=10) as client:
         got, closed = talk(client, wire)
-    if got != want:
+    # What was on its way when the connection had to fail may be lost; what came before a close is answered.
+    if got != want and (code == 1000 or got != want[: len(got)]):
         return f"{name}: {[data[:20] for data in got]} in place of {[data[:20] for data in want]}"
     if closed != code:
         return f"{name}: closed with {closed} in place of {code}"

@@ -1,7 +1,5 @@
-"""Starlette, Django, Quart and Litestar: a greeting, content, and a stream each."""
+"""Starlette, Django, Quart, Litestar and BlackSheep: a greeting, content, and a stream each."""
 # mypy: ignore-errors
-
-from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -81,6 +79,32 @@ def quart() -> Any:
                 await asyncio.sleep(0.05)
 
         return made(), {"Content-Type": "text/event-stream"}
+
+    return app
+
+
+def blacksheep() -> Any:
+    """BlackSheep."""
+    from blacksheep import Application, Content, Request, Response, StreamedContent, get, post
+
+    app = Application()
+
+    @get("/")
+    async def hello() -> str:
+        return "Hello"
+
+    @post("/echo")
+    async def echo(request: Request) -> Response:
+        return Response(200, content=Content(b"application/octet-stream", await request.read()))
+
+    @get("/events")
+    async def events() -> Response:
+        async def made() -> AsyncIterator[bytes]:
+            for number in range(3):
+                yield b"data: %d\n\n" % number
+                await asyncio.sleep(0.05)
+
+        return Response(200, content=StreamedContent(b"text/event-stream", made))
 
     return app
 

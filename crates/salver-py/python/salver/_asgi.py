@@ -143,7 +143,8 @@ class Runner:
         while not self._hub.is_over():
             try:
                 self.loop.run_forever()
-            except (SystemExit, KeyboardInterrupt) as error:
+            except (SystemExit, KeyboardInterrupt, TimeoutError) as error:
+                # An application's own, or the one that --timeout raised in a callback that held up the loop.
                 traceback.print_exception(type(error), error, error.__traceback__)
 
     def shutdown(self, grace: float) -> None:

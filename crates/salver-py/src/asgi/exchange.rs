@@ -3,22 +3,25 @@
 //! The connection's side (a future, then a body) knows no Python and is polled while the server is driven; the application's side
 //! runs in asyncio's turn. Whichever goes first, the other hears of it: the connection by its waker, the task by way of the hub.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::Frame;
 use pyo3::prelude::*;
-use salver::body::{BoxError, Reported, Stream};
+use salver::body::{BoxError, Stream};
 use salver::{Answer, Body, Error, Request};
 
 use super::Mount;
 use super::hub::{Event, Hub, Woken};
-use super::message::Head;
+use super::silence::Pending;
+use crate::head::Head;
 use crate::hosted::fault;
+use crate::pieces::{Next, Pieces};
 
 /// One request and its answer.
 pub(crate) struct Exchange {
@@ -29,7 +32,7 @@ pub(crate) struct Exchange {
 
 pub(super) struct State {
     /// The head and the path below the mount, until the application is called.
-    pub(super) request: Option<(Request, Vec<u8>)>,
+    pub(super) request: Option<Box<(Request, Vec<u8>)>>,
     pub(super) content: Content,
     pub(super) stage: Stage,
     /// Whether nobody sees a body: an answer to HEAD, or of a status without one.
@@ -38,17 +41,15 @@ pub(super) struct State {
     answer: Option<Answer>,
     /// The connection's task, while it waits for the application.
     connection: Option<Waker>,
-    chunks: VecDeque<Bytes>,
-    /// How much the chunks hold, in bytes.
-    held: usize,
-    /// How the body ended.
-    end: Option<Result<(), BoxError>>,
+    pieces: Pieces,
     /// The connection wants no more.
     pub(super) gone: bool,
     /// The application has been told so.
     pub(super) told: bool,
     /// Futures that wait for something new.
     waiting: Vec<Py<PyAny>>,
+    /// At which look of [`Silence`](super::silence::Silence) the application had something to do.
+    pub(super) heard: u32,
 }
 
 /// The request's content, on its way to the application.
@@ -95,17 +96,16 @@ impl Exchange {
         };
         let state = State {
             bodiless: request.method == http::Method::HEAD,
-            request: Some((request, path_info)),
+            request: Some(Box::new((request, path_info))),
             content,
             stage: Stage::Silent,
             answer: None,
             connection: None,
-            chunks: VecDeque::new(),
-            held: 0,
-            end: None,
+            pieces: Pieces::default(),
             gone: false,
             told: false,
             waiting: Vec::new(),
+            heard: hub.silence.now(),
         };
         Arc::new(Self { hub, mount, state: Mutex::new(state) })
     }
@@ -113,6 +113,7 @@ impl Exchange {
     /// Has the application called, and waits for its answer; dropped before that, the application is told.
     pub(crate) async fn answer(self: Arc<Self>) -> Answer {
         let unless_dropped = Leaving(Some(Arc::clone(&self)));
+        let _pending = self.hub.silence.enter(Arc::clone(&self) as _);
         self.hub.push(Event::Asked(Arc::clone(&self) as _));
         let answer = poll_fn(|cx| {
             let mut state = self.state();
@@ -124,7 +125,6 @@ impl Exchange {
                 Poll::Ready(Ok(())) => self.wake_application(state),
                 Poll::Ready(Err(error)) => {
                     state.gone = true;
-                    state.stage = Stage::Complete;
                     self.wake_application(state);
                     return Poll::Ready(Err(fault(error)));
                 }
@@ -156,23 +156,19 @@ impl Exchange {
     pub(super) fn body(self: &Arc<Self>, is_event_stream: bool) -> Body {
         let stop = self.hub.stop().filter(|_| is_event_stream);
         let stop = stop.map(|stop| Box::pin(stop.begun()) as Pin<Box<dyn Future<Output = ()> + Send>>);
-        Body::Stream(Box::pin(Pieces { exchange: Leaving(Some(Arc::clone(self))), stop }))
+        Body::Stream(Box::pin(Streamed { exchange: Leaving(Some(Arc::clone(self))), stop }))
     }
 
     /// Sends a piece of the body; whether there is room for more.
     pub(super) fn push(&self, mut state: MutexGuard<'_, State>, piece: Bytes) -> bool {
-        state.held += piece.len();
-        state.chunks.push_back(piece);
-        let has_room = state.held < WINDOW;
+        let has_room = state.pieces.push(piece);
         self.wake_connection(state);
         has_room
     }
 
     /// Ends the body, well or by a fault that has been logged.
     pub(super) fn end_body(&self, mut state: MutexGuard<'_, State>, well: bool) {
-        if state.end.is_none() {
-            state.end = Some(if well { Ok(()) } else { Err(Reported.into()) });
-        }
+        state.pieces.end(well);
         state.stage = Stage::Complete;
         state.content = Content::Over;
         self.wake_connection(state);
@@ -184,7 +180,7 @@ impl Exchange {
         if state.gone && matches!(state.stage, Stage::Streaming) {
             return Err(Gone);
         }
-        Ok(state.held < WINDOW / 2)
+        Ok(state.pieces.has_room())
     }
 
     /// Has `future` woken when something changes.
@@ -216,11 +212,10 @@ impl Exchange {
     fn leave(self: &Arc<Self>) {
         let mut state = self.state();
         state.gone = true;
-        state.held = 0;
-        let chunks = std::mem::take(&mut state.chunks);
+        let unsent = state.pieces.clear();
         let content = std::mem::replace(&mut state.content, Content::Over);
         self.wake_application(state);
-        drop((chunks, content));
+        drop((unsent, content));
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -231,6 +226,22 @@ impl Exchange {
 impl Woken for Exchange {
     fn futures(&self) -> Vec<Py<PyAny>> {
         std::mem::take(&mut self.state().waiting)
+    }
+}
+
+impl Pending for Exchange {
+    fn silent_since(&self) -> Option<u32> {
+        let state = self.state();
+        let waits_for_client = matches!(state.content, Content::Stream { asked: true, .. });
+        let is_silent = matches!(state.stage, Stage::Silent | Stage::Said(_));
+        (is_silent && !state.gone && !waits_for_client).then_some(state.heard)
+    }
+
+    fn overdue(self: Arc<Self>, silent: Duration) {
+        tracing::error!("an application was silent for {silent:?} (--timeout): its request ends");
+        let message = "The application took too long to answer";
+        self.fail(Error::new(StatusCode::GATEWAY_TIMEOUT, message));
+        self.leave();
     }
 }
 
@@ -288,13 +299,13 @@ impl Drop for Leaving {
 }
 
 /// The body of an answer, as its pieces come.
-struct Pieces {
+struct Streamed {
     exchange: Leaving,
     /// Ready when the server stops; only where that ends the stream.
     stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-impl http_body::Body for Pieces {
+impl http_body::Body for Streamed {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -302,24 +313,18 @@ impl http_body::Body for Pieces {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let pieces = &mut *self;
-        let Some(exchange) = &pieces.exchange.0 else { return Poll::Ready(None) };
+        let body = &mut *self;
+        let Some(exchange) = &body.exchange.0 else { return Poll::Ready(None) };
         let mut state = exchange.state();
-        if let Some(piece) = state.chunks.pop_front() {
-            let was_full = state.held >= WINDOW / 2;
-            state.held -= piece.len();
-            if was_full && state.held < WINDOW / 2 {
-                exchange.wake_application(state);
+        match state.pieces.next() {
+            Next::Piece(piece, made_room) => {
+                if made_room {
+                    exchange.wake_application(state);
+                }
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
-        }
-        match state.end.take() {
-            Some(Ok(())) => {
-                state.end = Some(Ok(()));
-                return Poll::Ready(None);
-            }
-            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            None => state.wait(cx),
+            Next::End(end) => return Poll::Ready(end.err().map(Err)),
+            Next::Nothing => state.wait(cx),
         }
         if let Poll::Ready(read) = state.poll_content(cx) {
             state.gone |= read.is_err();
@@ -327,14 +332,11 @@ impl http_body::Body for Pieces {
         } else {
             drop(state);
         }
-        if pieces.stop.as_mut().is_some_and(|stop| stop.as_mut().poll(cx).is_ready()) {
-            pieces.stop = None;
+        if body.stop.as_mut().is_some_and(|stop| stop.as_mut().poll(cx).is_ready()) {
+            body.stop = None;
             exchange.leave();
             return Poll::Ready(None);
         }
         Poll::Pending
     }
 }
-
-/// How much of a body may wait for a slow client before its application waits, in bytes.
-const WINDOW: usize = 256 * 1024;

@@ -1,20 +1,21 @@
 //! The HTTP connection of an application: its `receive` and `send` (ASGI, "HTTP").
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use salver::Body;
+use salver::{Body, Interim};
 
 use super::awaitable::{Channel, Waiting, What};
 use super::exchange::{Content, Exchange, Gone, Stage, State};
 use super::hub::Asked;
-use super::message::{self, Head, wrong_type};
-use super::scope::{Kind, Scopes};
+use super::message;
+use super::scope::{Kind, Shown};
 use crate::errors;
+use crate::head::{Head, wrong_type};
 
 /// `receive()` of one request.
 #[pyclass(frozen, module = "salver._salver")]
@@ -25,7 +26,9 @@ pub(crate) struct HttpReceive(Arc<Exchange>);
 pub(crate) struct HttpSend {
     exchange: Arc<Exchange>,
     /// The request, for the log.
-    shown: Mutex<Option<String>>,
+    shown: Shown,
+    /// Where early hints go.
+    interim: Interim,
 }
 
 impl Asked for Exchange {
@@ -34,12 +37,12 @@ impl Asked for Exchange {
             let mut state = self.state();
             if state.is_over() { None } else { state.request.take() }
         };
-        let (request, path_info) = asked?;
+        let (request, path_info) = &*asked?;
         let start = || -> PyResult<Py<PyAny>> {
-            let scope = self.mount.scopes.of(py, Kind::Http, &request, &path_info)?;
+            let scope = self.mount.scopes.of(py, Kind::Http, request, path_info)?;
             let receive = Bound::new(py, HttpReceive(Arc::clone(&self)))?;
-            let shown = Mutex::new(Some(Scopes::shown(&request)));
-            let send = Bound::new(py, HttpSend { exchange: Arc::clone(&self), shown })?;
+            let (shown, interim) = (Shown::of(request), request.interim.clone());
+            let send = Bound::new(py, HttpSend { exchange: Arc::clone(&self), shown, interim })?;
             let arguments = (&self.mount.application, scope, receive, send).into_pyobject(py)?;
             Ok(arguments.into_any().unbind())
         };
@@ -78,6 +81,7 @@ impl Channel for Exchange {
                 request(py, &bytes, false).map(Some)
             }
             Content::Piece(bytes, rest) => {
+                state.heard = self.hub.silence.now();
                 let more = rest.is_some();
                 if let Some(stream) = rest {
                     state.content = Content::Stream { stream, asked: false };
@@ -125,6 +129,8 @@ impl HttpSend {
             self.body(message)?
         } else if kind.eq(intern!(py, "http.response.pathsend"))? {
             self.file(message)?
+        } else if kind.eq(intern!(py, "http.response.early_hint"))? {
+            self.early_hint(message)?
         } else {
             return Err(PyRuntimeError::new_err(format!(
                 "{} is no message of an HTTP response",
@@ -147,7 +153,7 @@ impl HttpSend {
         let is_silent = matches!(state.stage, Stage::Silent | Stage::Said(_));
         let (is_complete, has_left) = (matches!(state.stage, Stage::Complete), state.gone);
         drop(state);
-        let asked = self.shown.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+        let asked = &self.shown;
         if !error.is_none() {
             let raised = PyErr::from_value(error.clone());
             let when = match (is_silent, is_complete) {
@@ -175,7 +181,7 @@ impl HttpSend {
 
 impl HttpSend {
     fn start(&self, message: &Bound<'_, PyDict>) -> PyResult<bool> {
-        let head = Head::parse(message)?;
+        let head = message::head(message)?;
         let mut state = self.exchange.state();
         match state.stage {
             Stage::Complete => return Err(out_of_order("http.response.start", "its answer is complete")),
@@ -240,6 +246,17 @@ impl HttpSend {
             exchange.end_body(exchange.state(), true);
         }
         Ok(has_room || !more)
+    }
+
+    /// Links ahead of the answer (RFC 8297); once it has begun nobody hears them.
+    fn early_hint(&self, message: &Bound<'_, PyDict>) -> PyResult<bool> {
+        let links = message::links(message)?;
+        let state = self.exchange.state();
+        if matches!(state.stage, Stage::Silent) {
+            self.interim.early_hints(links);
+            self.exchange.wake_connection(state);
+        }
+        Ok(true)
     }
 
     fn file(&self, message: &Bound<'_, PyDict>) -> PyResult<bool> {

@@ -17,11 +17,13 @@ use salver::{Driven, Stop};
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, Sleep};
 
+use super::silence::Silence;
 use crate::descriptor;
 
 /// The meeting place of one process.
 pub(crate) struct Hub {
     pub(crate) turns: Turns,
+    pub(crate) silence: Silence,
     inbox: Mutex<Inbox>,
     /// Kept from turn to turn; only the loop's own thread looks.
     watch: Mutex<Watch>,
@@ -84,9 +86,11 @@ const OVER: u8 = 4;
 const TIME: u8 = 8;
 
 impl Hub {
-    pub(crate) fn new(turns: Turns) -> Self {
+    /// A hub; `timeout` is how long an application may be silent, zero is for ever.
+    pub(crate) fn new(turns: Turns, timeout: Duration) -> Self {
         Self {
             turns,
+            silence: Silence::new(timeout),
             inbox: Mutex::default(),
             watch: Mutex::default(),
             create_future: OnceLock::new(),
@@ -106,6 +110,8 @@ impl Hub {
     /// The server that is driven from now on.
     pub(crate) fn serve(self: &Arc<Self>, driven: &Driven) {
         let _ = self.stop.set(driven.stop());
+        self.silence.set_thread();
+        driven.spawn(Silence::keep_looking(Arc::clone(self)));
         let (hub, ended) = (Arc::clone(self), driven.ended());
         driven.spawn(async move {
             ended.await;
@@ -266,7 +272,9 @@ impl PyHub {
         py.detach(|| {
             let deadline =
                 timeout.filter(|timeout| !timeout.is_zero()).map(|timeout| Instant::now() + timeout);
+            hub.silence.come_back();
             let ready = hub.turns.visit(|cx| hub.poll(cx, descriptor, timeout, deadline));
+            hub.silence.leave();
             if ready.is_none() {
                 hub.over.store(true, Ordering::Release);
             }

@@ -4,104 +4,52 @@ use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
+use http::header::LINK;
+use http::{HeaderMap, StatusCode};
+use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use salver::http1::reply::is_ours;
-use salver::{Body, FileRange, Response};
+use salver::FileRange;
 
 use crate::descriptor;
+use crate::head::{Head, parse_field, wrong_type};
 use crate::wsgi::bytes_of;
 
-/// A checked head.
-#[derive(Debug)]
-pub(crate) struct Head {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    /// The length that the application declared, in bytes.
-    pub(crate) declared: Option<u64>,
+/// Reads the `status` and `headers` of a message.
+///
+/// # Errors
+/// `KeyError`, `TypeError` or `ValueError`, raised in the application: the first thing that is wrong.
+pub(crate) fn head(message: &Bound<'_, PyDict>) -> PyResult<Head> {
+    let py = message.py();
+    let status = message.get_item(intern!(py, "status"))?;
+    let status = status.ok_or_else(|| PyKeyError::new_err("status"))?;
+    let code: u16 = status.extract().map_err(|_| wrong_type("status", "an int", &status))?;
+    let status = StatusCode::from_u16(code).ok().filter(|status| !status.is_informational());
+    let status = status.ok_or_else(|| PyValueError::new_err(format!("{code} is no status of an answer")))?;
+    let mut head = Head::new(status, None, FIELDS);
+    each_field(message, |name, value| head.add(name, value))?;
+    Ok(head)
 }
 
-impl Head {
-    /// Reads the `status` and `headers` of a message.
-    ///
-    /// # Errors
-    /// `KeyError`, `TypeError` or `ValueError`, raised in the application: the first thing that is wrong.
-    pub(crate) fn parse(message: &Bound<'_, PyDict>) -> PyResult<Self> {
-        let py = message.py();
-        let status = message.get_item(intern!(py, "status"))?;
-        let status = status.ok_or_else(|| PyKeyError::new_err("status"))?;
-        let code: u16 = status.extract().map_err(|_| wrong_type("status", "an int", &status))?;
-        let status = StatusCode::from_u16(code).ok().filter(|status| !status.is_informational());
-        let status =
-            status.ok_or_else(|| PyValueError::new_err(format!("{code} is no status of an answer")))?;
-        let mut head = Self { status, headers: HeaderMap::new(), declared: None };
-        if let Some(fields) = message.get_item(intern!(py, "headers"))?.filter(|fields| !fields.is_none()) {
-            for field in fields.try_iter()? {
-                head.add(&field?)?;
-            }
-        }
-        Ok(head)
-    }
-
-    fn add(&mut self, field: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair(field)?;
+/// Gives `take` the name and value of each header of a message.
+pub(crate) fn each_field(
+    message: &Bound<'_, PyDict>,
+    mut take: impl FnMut(&[u8], &[u8]) -> PyResult<()>,
+) -> PyResult<()> {
+    let fields = message.get_item(intern!(message.py(), "headers"))?;
+    let Some(fields) = fields.filter(|fields| !fields.is_none()) else { return Ok(()) };
+    for field in fields.try_iter()? {
+        let (name, value) = pair(&field?)?;
         let name = name.cast::<PyBytes>().map_err(|_| wrong_type("a header's name", "bytes", &name))?;
         let value = value.cast::<PyBytes>().map_err(|_| wrong_type("a header's value", "bytes", &value))?;
-        let (name, value) = parse_field(name.as_bytes(), value.as_bytes())?;
-        if name == CONTENT_LENGTH {
-            return self.declare(value);
-        }
-        if is_ours(&name) && !(name == CONNECTION && value.as_bytes().eq_ignore_ascii_case(b"close")) {
-            // Frameworks behind a proxy's adapter name them by habit; what they say is the connection's to say.
-            tracing::warn!("an application sent {name}, which is the connection's own: dropped");
-            return Ok(());
-        }
-        self.headers.append(name, value);
-        Ok(())
+        take(name.as_bytes(), value.as_bytes())?;
     }
-
-    /// SECURITY: two lengths, or one that is none, would let two readers disagree about where the response ends.
-    fn declare(&mut self, value: HeaderValue) -> PyResult<()> {
-        let digits =
-            value.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
-        match digits.and_then(|text| text.parse::<u64>().ok()) {
-            Some(length) if self.declared.is_none() => {
-                self.declared = Some(length);
-                self.headers.insert(CONTENT_LENGTH, value);
-                Ok(())
-            }
-            Some(_) => Err(PyValueError::new_err("Content-Length stands twice among the headers")),
-            None => Err(PyValueError::new_err(format!("Content-Length: {value:?} is no length"))),
-        }
-    }
-
-    /// Whether a response of this status has no content, whatever the application gives (RFC 9110 §6.4.1).
-    pub(crate) fn is_bodiless(&self) -> bool {
-        matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-    }
-
-    /// Whether this is a stream of server-sent events, which only ends when somebody says so.
-    pub(crate) fn is_event_stream(&self) -> bool {
-        let kind = self.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        kind.get(..EVENT_STREAM.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM))
-    }
-
-    pub(crate) fn into_response(self, body: Body) -> Response {
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
-        response
-    }
+    Ok(())
 }
 
-const EVENT_STREAM: &[u8] = b"text/event-stream";
-
 /// The name and value of a header: of a tuple, a list, or whatever else has two parts.
-pub(crate) fn pair<'py>(field: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+fn pair<'py>(field: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     if let Ok(pair) = field.extract() {
         return Ok(pair);
     }
@@ -110,14 +58,17 @@ pub(crate) fn pair<'py>(field: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny
     <[_; 2]>::try_from(parts?).map(|[name, value]| (name, value)).map_err(|_| wrong())
 }
 
-/// Checks a header: a token, and a value without control characters.
-pub(crate) fn parse_field(name: &[u8], value: &[u8]) -> PyResult<(HeaderName, HeaderValue)> {
-    let parsed = HeaderName::from_bytes(name)
-        .map_err(|_| PyValueError::new_err(format!("\"{}\" is no name of a header", name.escape_ascii())))?;
-    let parsed_value = HeaderValue::from_bytes(value).map_err(|_| {
-        PyValueError::new_err(format!("{parsed}: \"{}\" has control characters", value.escape_ascii()))
-    })?;
-    Ok((parsed, parsed_value))
+/// The headers of `http.response.early_hint`: a `Link` for each of its `links`.
+pub(crate) fn links(message: &Bound<'_, PyDict>) -> PyResult<HeaderMap> {
+    let links = message.get_item(intern!(message.py(), "links"))?;
+    let mut headers = HeaderMap::new();
+    for link in links.ok_or_else(|| PyKeyError::new_err("links"))?.try_iter()? {
+        let link = link?;
+        let link = link.cast::<PyBytes>().map_err(|_| wrong_type("a link", "bytes", &link))?;
+        let (name, value) = parse_field(LINK.as_str().as_bytes(), link.as_bytes())?;
+        headers.append(name, value);
+    }
+    Ok(headers)
 }
 
 /// The `body` of a message, and whether more follows.
@@ -159,8 +110,5 @@ pub(crate) fn file(message: &Bound<'_, PyDict>) -> PyResult<FileRange> {
     }
 }
 
-/// That something has the wrong type.
-pub(crate) fn wrong_type(what: &str, want: &str, got: &Bound<'_, PyAny>) -> PyErr {
-    let kind = got.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
-    PyTypeError::new_err(format!("{what} is a {kind} and not {want}"))
-}
+/// How many headers an answer has room for at first.
+const FIELDS: usize = 8;

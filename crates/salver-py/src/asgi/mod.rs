@@ -25,6 +25,7 @@ mod http;
 mod hub;
 mod message;
 mod scope;
+mod silence;
 mod websocket;
 
 use awaitable::Done;
@@ -79,7 +80,7 @@ impl Asgi {
 
     fn opened(&self, py: Python<'_>, turns: &Turns, options: &Options) -> PyResult<&Opened> {
         if self.0.get().is_none() {
-            let hub = Arc::new(Hub::new(turns.clone()));
+            let hub = Arc::new(Hub::new(turns.clone(), options.gateway.timeout.into()));
             let kind = options.applications.asgi.event_loop.as_str();
             let runner = py.import("salver._asgi")?.getattr("Runner")?;
             let runner = runner.call1((PyHub(Arc::clone(&hub)), kind))?;
@@ -144,16 +145,19 @@ pub(crate) struct Hosted {
 impl Handler for Hosted {
     fn handle(&self, mut request: Request, rest: SafePath) -> Reply<'_> {
         let path_info = path_info(&request, &self.prefix, &rest);
-        Reply::later(async move {
-            if let Some(handshake) = Handshake::parse(&request)? {
-                let (hub, mount) = (Arc::clone(&self.hub), Arc::clone(&self.mount));
-                return Conversation::new(hub, mount, handshake, request, path_info).answer().await;
+        let (hub, mount) = (Arc::clone(&self.hub), Arc::clone(&self.mount));
+        match Handshake::parse(&request) {
+            Ok(None) => {}
+            Ok(Some(handshake)) => {
+                return Reply::later(Conversation::new(hub, mount, handshake, request, path_info).answer());
             }
-            let start = match is_short(&request) {
-                true => beginning(&mut request.body, false).await?,
-                false => Bytes::new(),
-            };
-            let (hub, mount) = (Arc::clone(&self.hub), Arc::clone(&self.mount));
+            Err(error) => return Reply::ready(Err(error)),
+        }
+        if !is_short(&request) {
+            return Reply::later(Exchange::new(hub, mount, request, Bytes::new(), path_info).answer());
+        }
+        Reply::later(async move {
+            let start = beginning(&mut request.body, false).await?;
             Exchange::new(hub, mount, request, start, path_info).answer().await
         })
     }

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Version};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
-use salver::{Local, Request, Scheme};
+use salver::{Local, Request, Scheme, Target};
 
 /// What makes the scopes of one mount.
 pub(crate) struct Scopes {
@@ -26,6 +26,21 @@ struct Template {
     scheme: Scheme,
     kind: Kind,
     dict: Py<PyDict>,
+}
+
+/// A request as a message of the log names it.
+pub(crate) struct Shown(Method, Target);
+
+impl Shown {
+    pub(crate) fn of(request: &Request) -> Self {
+        Self(request.method.clone(), request.target.clone())
+    }
+}
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.0, self.1.as_bytes().escape_ascii())
+    }
 }
 
 /// Of which protocol a scope is.
@@ -82,17 +97,18 @@ impl Scopes {
             request.peer.remote.map(|remote| (remote.ip().to_canonical().to_string(), remote.port()));
         scope.set_item(intern!(py, "client"), client)?;
         scope.set_item(intern!(py, "state"), self.state.bind(py).copy()?)?;
+        if kind == Kind::Http
+            && !request.interim.is_heard()
+            && let Some(extensions) = scope.get_item(intern!(py, "extensions"))?
+        {
+            extensions.del_item(EARLY_HINT)?;
+        }
         if let Some(tls) = &request.peer.tls
             && let Some(extensions) = scope.get_item(intern!(py, "extensions"))?
         {
             extensions.set_item("tls", self::tls(py, tls)?)?;
         }
         Ok(scope)
-    }
-
-    /// The path below the mount as it was asked for, for a message of the log.
-    pub(crate) fn shown(request: &Request) -> String {
-        format!("{} {}", request.method, request.target.as_bytes().escape_ascii())
     }
 
     /// What all requests that came the same way have in common.
@@ -120,10 +136,10 @@ impl Scopes {
         scheme: Scheme,
     ) -> PyResult<Bound<'py, PyDict>> {
         let (name, scheme, extensions) = match (kind, scheme) {
-            (Kind::Http, Scheme::Http) => ("http", "http", "http.response.pathsend"),
-            (Kind::Http, Scheme::Https) => ("http", "https", "http.response.pathsend"),
-            (Kind::WebSocket, Scheme::Http) => ("websocket", "ws", "websocket.http.response"),
-            (Kind::WebSocket, Scheme::Https) => ("websocket", "wss", "websocket.http.response"),
+            (Kind::Http, Scheme::Http) => ("http", "http", HTTP_EXTENSIONS),
+            (Kind::Http, Scheme::Https) => ("http", "https", HTTP_EXTENSIONS),
+            (Kind::WebSocket, Scheme::Http) => ("websocket", "ws", WEBSOCKET_EXTENSIONS),
+            (Kind::WebSocket, Scheme::Https) => ("websocket", "wss", WEBSOCKET_EXTENSIONS),
         };
         let dict = PyDict::new(py);
         dict.set_item(intern!(py, "type"), PyString::intern(py, name))?;
@@ -136,7 +152,9 @@ impl Scopes {
         dict.set_item(intern!(py, "root_path"), &self.root_path)?;
         dict.set_item(intern!(py, "server"), server(py, local)?)?;
         let offered = PyDict::new(py);
-        offered.set_item(extensions, PyDict::new(py))?;
+        for extension in extensions {
+            offered.set_item(extension, PyDict::new(py))?;
+        }
         dict.set_item(intern!(py, "extensions"), offered)?;
         Ok(dict)
     }
@@ -183,6 +201,9 @@ fn tls<'py>(py: Python<'py>, session: &salver::tls::Session) -> PyResult<Bound<'
     Ok(dict)
 }
 
+const EARLY_HINT: &str = "http.response.early_hint";
+const HTTP_EXTENSIONS: &[&str] = &["http.response.pathsend", EARLY_HINT];
+const WEBSOCKET_EXTENSIONS: &[&str] = &["websocket.http.response"];
 /// From 2.4 on, sending to a client that has left raises `OSError`.
 const SPEC_VERSION: &str = "2.4";
 /// More addresses and schemes than this are made anew each time.

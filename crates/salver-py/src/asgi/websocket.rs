@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -16,9 +17,11 @@ use salver::{Answer, Body, Error, Request};
 use super::Mount;
 use super::awaitable::{Channel, Waiting, What};
 use super::hub::{Asked, Event, Hub, Woken};
-use super::message::{self, Head, bytes_like, parse_field, wrong_type};
-use super::scope::{Kind, Scopes};
+use super::message::{self, bytes_like};
+use super::scope::{Kind, Shown};
+use super::silence::Pending;
 use crate::errors;
+use crate::head::{Head, parse_field, wrong_type};
 
 /// One WebSocket and its application's task.
 pub(crate) struct Conversation {
@@ -36,6 +39,8 @@ struct State {
     /// The connection's task, while it waits for the answer to the handshake.
     connection: Option<Waker>,
     waiting: Vec<Py<PyAny>>,
+    /// At which look of [`Silence`](super::silence::Silence) it was asked.
+    heard: u32,
 }
 
 /// How far the conversation has come.
@@ -62,7 +67,7 @@ pub(crate) struct WebSocketReceive(Arc<Conversation>);
 pub(crate) struct WebSocketSend {
     conversation: Arc<Conversation>,
     /// The request, for the log.
-    shown: String,
+    shown: Shown,
 }
 
 /// How the link tells the conversation.
@@ -100,6 +105,7 @@ impl Conversation {
                 answer: None,
                 connection: None,
                 waiting: Vec::new(),
+                heard: hub.silence.now(),
             };
             Self { hub, mount, link, state: Mutex::new(state) }
         })
@@ -108,6 +114,7 @@ impl Conversation {
     /// Has the application called, and waits until it has accepted or refused; dropped before that, the application is told.
     pub(crate) async fn answer(self: Arc<Self>) -> Answer {
         let mut leaving = Leaving(Some(Arc::clone(&self)));
+        let _pending = self.hub.silence.enter(Arc::clone(&self) as _);
         self.hub.push(Event::Asked(Arc::clone(&self) as _));
         let answer = poll_fn(|cx| {
             let mut state = self.state();
@@ -163,6 +170,19 @@ impl Drop for Leaving {
     }
 }
 
+impl Pending for Conversation {
+    fn silent_since(&self) -> Option<u32> {
+        let state = self.state();
+        matches!(state.stage, Stage::New(_) | Stage::Asked(_) | Stage::Refusing(..)).then_some(state.heard)
+    }
+
+    fn overdue(self: Arc<Self>, silent: Duration) {
+        tracing::error!("an application did not answer a WebSocket's handshake for {silent:?} (--timeout)");
+        let message = "The application took too long to answer";
+        self.refuse(Err(Error::new(StatusCode::GATEWAY_TIMEOUT, message)), 1006);
+    }
+}
+
 impl Woken for Conversation {
     fn futures(&self) -> Vec<Py<PyAny>> {
         std::mem::take(&mut self.state().waiting)
@@ -181,7 +201,7 @@ impl Asked for Conversation {
             let scope = self.mount.scopes.of(py, Kind::WebSocket, &request, &path_info)?;
             scope.set_item(intern!(py, "subprotocols"), protocols)?;
             let receive = Bound::new(py, WebSocketReceive(Arc::clone(&self)))?;
-            let send = WebSocketSend { conversation: Arc::clone(&self), shown: Scopes::shown(&request) };
+            let send = WebSocketSend { conversation: Arc::clone(&self), shown: Shown::of(&request) };
             let send = Bound::new(py, send)?;
             let arguments = (&self.mount.application, scope, receive, send).into_pyobject(py)?;
             Ok(Some(arguments.into_any().unbind()))
@@ -302,17 +322,11 @@ impl WebSocketSend {
     fn accept(&self, message: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = message.py();
         let mut headers = HeaderMap::new();
-        if let Some(fields) = message.get_item(intern!(py, "headers"))?.filter(|fields| !fields.is_none()) {
-            for field in fields.try_iter()? {
-                let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = message::pair(&field?)?;
-                let name =
-                    name.cast::<PyBytes>().map_err(|_| wrong_type("a header's name", "bytes", &name))?;
-                let value =
-                    value.cast::<PyBytes>().map_err(|_| wrong_type("a header's value", "bytes", &value))?;
-                let (name, value) = parse_field(name.as_bytes(), value.as_bytes())?;
-                headers.append(name, value);
-            }
-        }
+        message::each_field(message, |name, value| {
+            let (name, value) = parse_field(name, value)?;
+            headers.append(name, value);
+            Ok(())
+        })?;
         let protocol = message.get_item(intern!(py, "subprotocol"))?.filter(|protocol| !protocol.is_none());
         let protocol = protocol.map(|protocol| -> PyResult<HeaderValue> {
             let text =
@@ -402,7 +416,7 @@ impl WebSocketSend {
     }
 
     fn start(&self, message: &Bound<'_, PyDict>) -> PyResult<()> {
-        let head = Head::parse(message)?;
+        let head = message::head(message)?;
         let mut state = self.conversation.state();
         match std::mem::replace(&mut state.stage, Stage::Refused) {
             Stage::New(_) | Stage::Asked(_) => {

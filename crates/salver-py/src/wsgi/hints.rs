@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString};
+use pyo3::types::PyList;
 use salver::Interim;
 
-use super::head::parse_field;
+use super::head::with_field;
 use crate::exchange::Exchange;
+use crate::head::parse_field;
 
 /// The callable of one request; the default one says nothing to nobody.
 #[pyclass(frozen, module = "salver._salver")]
@@ -28,8 +29,7 @@ impl EarlyHints {
     fn __call__(&self, headers: &Bound<'_, PyList>) -> PyResult<()> {
         let mut fields = HeaderMap::with_capacity(headers.len());
         for field in headers {
-            let (name, value): (Bound<'_, PyString>, Bound<'_, PyString>) = field.extract()?;
-            let (name, value) = parse_field(name.to_cow()?.as_ref(), value.to_cow()?.as_ref())?;
+            let (name, value) = with_field(&field, parse_field)?;
             fields.append(name, value);
         }
         if let Some((interim, exchange)) = self.0.as_ref().filter(|(_, exchange)| !exchange.is_answered()) {

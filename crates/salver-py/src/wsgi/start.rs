@@ -8,8 +8,9 @@ use pyo3::types::{PyBytes, PyTuple};
 use salver::Body;
 
 use super::bytes_of;
-use super::head::Head;
+use super::head;
 use crate::exchange::Exchange;
+use crate::head::Head;
 
 /// The callable of one request. It is also the `write` that it returns: called with one argument, it writes. (Two objects would
 /// cost every request an allocation, for a thing that hardly any application uses.)
@@ -119,7 +120,7 @@ impl Start {
             }
             (Stage::Silent | Stage::Said(_), _) => {}
         }
-        let head = Head::parse(status, headers)?;
+        let head = head::parse(status, headers)?;
         *self.stage() = Stage::Said(head);
         Ok(())
     }

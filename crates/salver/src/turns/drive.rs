@@ -120,8 +120,8 @@ impl Shared {
         loop {
             let work = self.state().next(&seat, self.most);
             match work {
-                Work::Turn => {
-                    if let Some(call) = self.turn(&seat) {
+                Work::Turn(turn) => {
+                    if let Some(call) = self.turn(&seat, turn) {
                         self.make_calls(&seat, call);
                     }
                 }
@@ -133,11 +133,11 @@ impl Shared {
     }
 
     /// Drives the loop until a call can be made, and takes it; `None` when the server has ended.
-    fn turn(self: &Arc<Self>, seat: &Arc<Seat>) -> Option<Arc<dyn Call>> {
+    fn turn(self: &Arc<Self>, seat: &Arc<Seat>, turn: u64) -> Option<Arc<dyn Call>> {
         let mut fresh = true;
         let mut woken = Vec::new();
         let taken = self.driven.get()?.turn(poll_fn(|cx| {
-            let polled = self.poll_turn(cx, seat, &mut woken, std::mem::take(&mut fresh));
+            let polled = self.poll_turn(cx, seat, turn, &mut woken, std::mem::take(&mut fresh));
             // In here a task is woken without a system call.
             woken.drain(..).for_each(Waker::wake);
             polled
@@ -151,6 +151,7 @@ impl Shared {
         &self,
         cx: &mut Context<'_>,
         seat: &Arc<Seat>,
+        turn: u64,
         woken: &mut Vec<Waker>,
         fresh: bool,
     ) -> Poll<Option<(Arc<dyn Call>, Successor)>> {
@@ -159,6 +160,9 @@ impl Shared {
         if state.over {
             state.turner = Turner::Nobody;
             return Poll::Ready(None);
+        }
+        if state.turn != turn {
+            return Poll::Ready(None); // a guest was quicker, and has left or will come back
         }
         if let Turner::Turning(waker) = &mut state.turner
             && waker.is_none()
@@ -212,6 +216,7 @@ impl Shared {
                 state.turner = Turner::Nobody;
                 return Poll::Ready(None);
             }
+            state.leave_to_guest(); // whoever was on its way to a turn: it is ours now
             if let Turner::Turning(waker @ None) = &mut state.turner {
                 *waker = Some(cx.waker().clone());
             }

@@ -53,6 +53,8 @@ pub(super) struct State {
     pub(super) spares: Vec<Arc<Seat>>,
     /// How many threads there are.
     pub(super) threads: usize,
+    /// The number of the turn at hand: who was on its way to one that somebody else has taken since finds another number here.
+    pub(super) turn: u64,
     /// Counts calls and turns begun: while it stands still, something is stuck.
     pub(super) beat: u64,
     /// How many of the next calls are believed to be slow.
@@ -72,7 +74,8 @@ pub(super) struct State {
 
 /// What a thread is to do next.
 pub(super) enum Work {
-    Turn,
+    /// Drive the loop; the number of the turn.
+    Turn(u64),
     Call(Arc<dyn Call>),
     /// Sleep until woken.
     Spare,
@@ -108,7 +111,7 @@ impl State {
         if matches!(self.turner, Turner::Nobody | Turner::Coming) {
             // Also where queued calls could be made: a turn that finds some looks at its sockets once and ends.
             self.begin_turn();
-            return Work::Turn;
+            return Work::Turn(self.turn);
         }
         match self.take_call(seat, most) {
             Some(call) => Work::Call(call),
@@ -122,6 +125,7 @@ impl State {
 
     pub(super) fn begin_turn(&mut self) {
         self.turner = Turner::Turning(None);
+        self.turn += 1;
         self.turn_asked = false;
         self.beat += 1;
     }
@@ -241,7 +245,8 @@ impl State {
         }
     }
 
-    /// Who has the turn leaves it to a guest that waits; whether there is one.
+    /// Who has the turn leaves it to a guest that waits; whether there is one. The guest asks, too: who had the turn may be
+    /// on its way still.
     pub(super) fn leave_to_guest(&mut self) -> bool {
         let waits = std::mem::take(&mut self.guest_waits);
         if waits {

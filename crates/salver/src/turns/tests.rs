@@ -279,7 +279,7 @@ fn a_spare_that_is_woken_late_is_no_spare_twice() {
     }
     assert_eq!(state.spares.len(), 1);
     state.turner = Turner::Coming;
-    assert!(matches!(state.next(&seat, 4), Work::Turn), "whoever is there first takes the turn");
+    assert!(matches!(state.next(&seat, 4), Work::Turn(_)), "whoever is there first takes the turn");
     state.turner = Turner::Nobody;
     assert!(matches!(state.succeed(4), Successor::New), "and cannot be sent to succeed itself");
 }
@@ -298,4 +298,56 @@ fn a_call_that_panics_costs_nobody_else_anything() {
     for _ in 0..5 {
         assert_eq!(server.get("/"), "quick");
     }
+}
+
+#[test]
+fn who_is_on_its_way_to_a_turn_that_a_guest_has_taken_turns_back() {
+    use super::state::Work;
+    let mut state = State::default();
+    let seat = Seat::ours();
+    let Work::Turn(turn) = state.next(&seat, 1) else { panic!("nobody has the turn") };
+    assert!(state.give_guest().is_none(), "there is nobody to wake yet");
+    assert!(state.leave_to_guest(), "the guest is first to get there");
+    assert_ne!(state.turn, turn, "and who comes later finds another turn");
+}
+
+#[test]
+fn a_guest_that_comes_and_goes_never_holds_up_the_server() {
+    let (turns, rounds) = (Turns::new(&Options { threads: NonZeroUsize::new(2) }), 400);
+    let listeners = Listeners::open(&["127.0.0.1:0".parse::<Address>().unwrap()], 1).unwrap();
+    let site = Site::new().mount("/", blocking(&turns, |_| "called".into())).unwrap();
+    let driven = Server::new(site).drive(listeners).unwrap();
+    let Local::Tcp(address) = driven.locals()[0] else { panic!() };
+    let stop = driven.stop();
+    let guest = turns.clone();
+    let thread = thread::spawn(move || {
+        turns
+            .run_beside(driven, Anywhere, || {
+                // Away for about as long as it takes until somebody is sent to take the turn over.
+                for round in 0_u64.. {
+                    let mut polls = 0;
+                    let visited = guest.visit(|cx| {
+                        polls += 1;
+                        cx.waker().wake_by_ref();
+                        if polls > 20 { Poll::Ready(()) } else { Poll::Pending }
+                    });
+                    if visited.is_none() {
+                        return;
+                    }
+                    thread::sleep(Duration::from_micros(800 + round % 16 * 100));
+                }
+            })
+            .unwrap();
+    });
+    let running = Running { address, stop, thread: Some(thread) };
+    let (done, ended) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..rounds {
+                assert_eq!(running.get("/"), "called");
+            }
+            done.send(()).unwrap();
+        });
+        ended.recv_timeout(Duration::from_secs(20)).expect("every request is answered");
+    });
 }

@@ -69,6 +69,8 @@ struct State {
     unsent: usize,
     /// The program has closed it.
     closing: bool,
+    /// The client has; the program, which may still answer what came before that, has not been told.
+    leaving: Option<Close>,
     closed: Option<Close>,
     /// The connection's task.
     connection: Option<Waker>,
@@ -100,6 +102,12 @@ impl Link {
     pub fn receive(&self) -> Option<Received> {
         let mut state = self.state();
         let Some(message) = state.incoming.pop_front() else {
+            if let Some(close) = state.leaving.take() {
+                state.outgoing.push_back(Outgoing::Close(Close::new(close.code)));
+                state.closed = Some(close.clone());
+                self.wake(state);
+                return Some(Received::Closed(close));
+            }
             return state.closed.clone().map(Received::Closed);
         };
         let was_full = state.received >= WINDOW;
@@ -150,13 +158,23 @@ impl Link {
         Ok(())
     }
 
-    /// Nothing more comes from the client.
+    /// The client closes it: the program may answer what came before, until it is told.
+    pub(super) fn leave(&self, close: Close) {
+        let mut state = self.state();
+        if state.closed.is_none() {
+            state.leaving = Some(close);
+        }
+        drop(state);
+        self.notify.changed();
+    }
+
+    /// Nothing more comes from the client, and nothing more is sent to it; a close that the client said before counts.
     pub fn finish(&self, close: Close) {
         let mut state = self.state();
         if state.closed.is_some() {
             return;
         }
-        state.closed = Some(close);
+        state.closed = Some(state.leaving.take().unwrap_or(close));
         state.outgoing.clear();
         state.unsent = 0;
         drop(state);

@@ -82,6 +82,8 @@ struct Driver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Open,
+    /// The client has said that it closes, with this code, and the program may answer what came before.
+    Leaving(u16),
     /// We have said that it closes, with this code, and wait for the client to say so, too.
     Closing(u16),
     /// Both have, or nothing more is wanted: what is left is sent, and then our half is closed.
@@ -100,7 +102,7 @@ impl Driver {
             return Poll::Ready(());
         }
         loop {
-            self.encode(cx);
+            let drained = self.encode(cx);
             let flushed = match self.poll_flush(cx) {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 flushed => flushed.is_ready(),
@@ -116,7 +118,8 @@ impl Driver {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending if !flushed => return Poll::Pending,
-                Poll::Pending if !self.output.is_empty() => {} // an answer to a ping, or to a close
+                // There is more to encode, or an answer to a ping or to a close has been put there.
+                Poll::Pending if !drained || !self.output.is_empty() => {}
                 Poll::Pending => {
                     self.rest();
                     return Poll::Pending;
@@ -139,20 +142,29 @@ impl Driver {
         self.output.len() - self.sent < GATHERED
     }
 
-    /// Puts what the program sends into frames.
-    fn encode(&mut self, cx: &Context<'_>) {
-        while self.stage == Stage::Open && self.may_encode() {
+    /// Puts what the program sends into frames; whether that is all of it, so that more wakes the task of `cx`.
+    fn encode(&mut self, cx: &Context<'_>) -> bool {
+        while matches!(self.stage, Stage::Open | Stage::Leaving(_)) {
+            if !self.may_encode() {
+                return false;
+            }
             match self.socket.link.next(cx) {
-                None => return,
+                None => return true,
                 Some(Outgoing::Message(Message::Text(text))) => self.put(Data::Text, text.as_bytes()),
                 Some(Outgoing::Message(Message::Binary(bytes))) => self.put(Data::Binary, &bytes),
                 Some(Outgoing::Close(close)) => {
                     self.put_close(&close);
-                    self.stage = Stage::Closing(close.code);
-                    self.wire.deadline.arm(CLOSING);
+                    if matches!(self.stage, Stage::Leaving(_)) {
+                        self.socket.link.finish(close);
+                        self.end();
+                    } else {
+                        self.stage = Stage::Closing(close.code);
+                        self.wire.deadline.arm(CLOSING);
+                    }
                 }
             }
         }
+        true
     }
 
     fn put(&mut self, kind: Data, payload: &[u8]) {
@@ -195,7 +207,7 @@ impl Driver {
 
     /// Acts on what has come; `false` when the connection is over.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if self.stage == Stage::Lingering {
+        if matches!(self.stage, Stage::Leaving(_) | Stage::Lingering) {
             self.input.clear();
         } else if let Some(progress) = self.act(cx) {
             return progress;
@@ -223,7 +235,7 @@ impl Driver {
                     self.fail(Close { code, reason: reason.into_owned() });
                 }
             }
-            if matches!(self.stage, Stage::Over) {
+            if matches!(self.stage, Stage::Leaving(_) | Stage::Over) {
                 return Some(Poll::Ready(Ok(true)));
             }
         }
@@ -239,11 +251,12 @@ impl Driver {
                 let close = close.map_or(Close::new(1005), |(code, reason)| Close { code, reason });
                 if let Stage::Closing(code) = self.stage {
                     self.socket.link.finish(Close { code, reason: close.reason });
+                    self.end();
                 } else {
-                    self.put_close(&Close::new(close.code));
-                    self.socket.link.finish(close);
+                    self.stage = Stage::Leaving(close.code);
+                    self.wire.deadline.arm(LEAVING);
+                    self.socket.link.leave(close);
                 }
-                self.end();
             }
             // RFC 6455 §1.4: what comes behind our close frame is not looked at.
             _ if self.stage != Stage::Open => {}
@@ -275,6 +288,12 @@ impl Driver {
 
     /// The deadline is over; whether the connection is, too.
     fn overdue(&mut self, cx: &Context<'_>) -> bool {
+        if let Stage::Leaving(code) = self.stage {
+            self.put_close(&Close::new(code));
+            self.socket.link.finish(Close::new(code));
+            self.end();
+            return false;
+        }
         if self.stage != Stage::Open {
             return true;
         }
@@ -291,6 +310,8 @@ impl Driver {
     }
 }
 
+/// How long a program may take to answer what came before the client's close frame.
+const LEAVING: Duration = Duration::from_secs(1);
 /// How long a client may take to answer a close frame.
 const CLOSING: Duration = Duration::from_secs(10);
 /// How long what is left may take when all was said.
