@@ -141,14 +141,6 @@ impl Original {
 
     /// A copy of it. This waits, for the moment that a fork takes.
     fn copy(&mut self) -> io::Result<(Pid, Channel)> {
-        let copied = self.try_copy();
-        if copied.is_err() {
-            let _ = kill_process(self.pid, Signal::KILL); // whatever it is at: another one is started
-        }
-        copied
-    }
-
-    fn try_copy(&mut self) -> io::Result<(Pid, Channel)> {
         let (ours, theirs) = Channel::pair()?;
         let channel = self.channel.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         channel.send(&Order::Copy, &[theirs.as_fd()])?;
@@ -167,6 +159,7 @@ impl Original {
                     let left = until.saturating_duration_since(Instant::now());
                     let channel = self.channel.as_ref().ok_or(io::ErrorKind::NotConnected)?;
                     if left.is_zero() {
+                        let _ = kill_process(self.pid, Signal::KILL); // whatever it is at: another one is started
                         return Err(io::ErrorKind::TimedOut.into());
                     }
                     // Interrupted: look again.
