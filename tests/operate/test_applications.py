@@ -17,6 +17,7 @@ from tests.support import Folder, until
 
 HERE = Path(__file__).parent
 TIMEOUT = 2
+SECONDS, TAKE_OVERS = "salver_python_seconds_total", "salver_take_overs_total"
 RELOADS = int(os.environ.get("TEST_RELOADS", "2"))
 REQUESTS = int(os.environ.get("TEST_REQUESTS", "2000"))
 
@@ -30,9 +31,9 @@ def sample(port: int, name: str) -> float:
 class Applications(unittest.TestCase):
     """Two workers that host `apps.py`."""
 
-    def host(self, *options: str, workers: int = 2, folder: Path = HERE) -> Host:
+    def host(self, *options: str, workers: int = 2, folder: Path = HERE, target: str = "apps:app") -> Host:
         """Started."""
-        host = Host("apps:app", "--workers", str(workers), "--access-log", "off", *options, folder=folder)
+        host = Host(target, "--workers", str(workers), "--access-log", "off", *options, folder=folder)
         self.addCleanup(host.__exit__)
         until("all workers run", lambda: len(children(host.process.pid)) == workers)
         return host
@@ -137,10 +138,8 @@ class Applications(unittest.TestCase):
 
     def test_take_overs_and_time_in_calls_are_counted(self) -> None:
         port = free_port()
-        host = self.host(
-            "--metrics", f"127.0.0.1:{port}", "--timeout", "0", "--mount", "/async=apps:blocking"
-        )
-        seconds, take_overs = "salver_python_seconds_total", "salver_take_overs_total"
+        host = self.host("--metrics", f"127.0.0.1:{port}", "--timeout", "0")
+        seconds, take_overs = SECONDS, TAKE_OVERS
         idle = sample(port, seconds)
         self.assertLess(idle, 0.5)
         for _ in range(2):
@@ -148,16 +147,22 @@ class Applications(unittest.TestCase):
         until("the calls are counted", lambda: sample(port, seconds) >= idle + 1.9)
         self.assertLess(sample(port, seconds), idle + 3)
         self.assertGreaterEqual(sample(port, take_overs), 2)
-        time_before, times_before = sample(port, seconds), sample(port, take_overs)
-        self.assertEqual(host.get("/async").status, 200)
-        until("a coroutine that blocks is counted", lambda: sample(port, seconds) >= time_before + 0.9)
-        self.assertGreater(sample(port, take_overs), times_before)
         stuck = threading.Thread(target=self.ask, args=(host, "/sleep"), daemon=True)
         stuck.start()
         before = sample(port, seconds)
         until("a call that has not ended counts, too", lambda: sample(port, seconds) > before + 1)
         self.kill_workers(host)
         until("nothing is lost with its worker", lambda: sample(port, seconds) > before + 1)
+
+    def test_the_same_of_a_coroutine_that_blocks_its_loop(self) -> None:
+        port = free_port()
+        host = self.host("--metrics", f"127.0.0.1:{port}", target="apps:blocking")
+        until("it is asked", lambda: ask(port, "/metrics").status == 200)
+        idle, take_overs = (sample(port, name) for name in (SECONDS, TAKE_OVERS))
+        self.assertEqual(host.get("/").status, 200)
+        until("its time is counted", lambda: sample(port, SECONDS) >= idle + 0.9)
+        self.assertGreater(sample(port, TAKE_OVERS), take_overs)
+        self.assertLess(sample(port, SECONDS), idle + 2)
 
     def kill_workers(self, host: Host) -> None:
         """kill -9, each."""
