@@ -153,14 +153,15 @@ class Soak:
 def judge(soak: Soak, samples: list[tuple[int, int, int]]) -> list[str]:
     """What is wrong."""
     quarter = max(1, len(samples) // 4)
-    early = statistics.median(memory for memory, _, _ in samples[:quarter])
-    late = statistics.median(memory for memory, _, _ in samples[-quarter:])
+    quarters = [samples[start : start + quarter] for start in range(0, 4 * quarter, quarter)]
+    medians = [statistics.median(memory for memory, _, _ in part) for part in quarters if part]
+    early, late = medians[0], medians[-1]
     most = [max(sample[index] for sample in samples) for index in range(3)]
     until("connections are gone", lambda: soak.host.established() == 0)
     left = soak.host.descriptors()
     print(
         f"{sum(soak.done.values())} turns of clients {dict(soak.done)}\n"
-        f"memory {early / MEGABYTE:.1f} MB in the first quarter, {late / MEGABYTE:.1f} MB in the last, "
+        f"memory, median of each quarter: {' '.join(f'{median / MEGABYTE:.1f}' for median in medians)} MB, "
         f"{most[0] / MEGABYTE:.1f} MB at most; descriptors {most[1]} at most, {left} left; threads {most[2]} at most"
     )
     wrong = [*soak.wrong[:20]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from routes import PLAIN, Closing, note, parameter, route, wait
@@ -99,23 +99,24 @@ class Unprintable(BaseException):
         raise ValueError("no text")
 
 
-EXCEPTIONS: dict[str, Any] = {
-    "ValueError": ValueError("boom of the application"),
-    "SystemExit": SystemExit(3),
-    "SystemExit with text": SystemExit("boom of the application"),
-    "KeyboardInterrupt": KeyboardInterrupt(),
-    "GeneratorExit": GeneratorExit(),
-    "StopIteration": StopIteration("boom of the application"),
-    "BaseException": BaseException("boom of the application"),
-    "Unprintable": Unprintable(),
-    "surrogate": ValueError("boom of the application \udcff\0\x1b[31m"),
+# Made anew each time: an exception that is raised again keeps the traceback of every time before.
+EXCEPTIONS: dict[str, Callable[[], BaseException]] = {
+    "ValueError": lambda: ValueError("boom of the application"),
+    "SystemExit": lambda: SystemExit(3),
+    "SystemExit with text": lambda: SystemExit("boom of the application"),
+    "KeyboardInterrupt": KeyboardInterrupt,
+    "GeneratorExit": GeneratorExit,
+    "StopIteration": lambda: StopIteration("boom of the application"),
+    "BaseException": lambda: BaseException("boom of the application"),
+    "Unprintable": Unprintable,
+    "surrogate": lambda: ValueError("boom of the application \udcff\0\x1b[31m"),
 }
 
 
 @route
 def raises(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """`what` is raised, `when` called, started, iterated, or midway."""
-    error, when = EXCEPTIONS[parameter(environ, "what")], parameter(environ, "when")
+    error, when = EXCEPTIONS[parameter(environ, "what")](), parameter(environ, "when")
     if when == "called":
         raise error
     start_response("200 OK", [*PLAIN])

@@ -39,8 +39,9 @@ def parameter(environ: WSGIEnvironment, name: str, default: str = "") -> str:
 
 
 def note(environ: WSGIEnvironment, event: object) -> None:
-    """Remember an event for the test."""
-    _events[parameter(environ, "t")].append(str(event))
+    """Remember an event for the test; for a request without a token, nobody would ask."""
+    if token := parameter(environ, "t"):
+        _events[token].append(str(event))
 
 
 def wait(environ: WSGIEnvironment) -> None:
