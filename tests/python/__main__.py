@@ -11,6 +11,7 @@ MODULES = (
     "test_handlers",
     "test_classes",
     "test_swap",
+    "test_cpython",
     "test_embedding",
     "test_turns",
     "test_start",

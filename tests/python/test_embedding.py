@@ -220,10 +220,18 @@ try:
     secure.serve_forever()
 except RuntimeWarning as warning:
     print(warning)
+from http.server import CGIHTTPRequestHandler
+scripts = HTTPServer(("127.0.0.1", 0), functools.partial(CGIHTTPRequestHandler, directory="."))
+try:
+    scripts.serve_forever()
+except RuntimeWarning as warning:
+    print(warning)
 """,
             "Taking overrides get_request: served by http.server itself",
             "(200, b'taken')",
             "the socket was wrapped in TLS: served by http.server itself",
+            "CGIHTTPRequestHandler gives its socket to a process; `salver --cgi` runs scripts: "
+            "served by http.server itself",
         )
 
     def test_wsgi_with_a_handler_of_its_own(self) -> None:

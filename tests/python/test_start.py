@@ -241,6 +241,7 @@ class Refusals(Starting):
             ("wsgi:shapes:Handler", "handler:"),
             ("handler:shapes:other", "BaseHTTPRequestHandler"),
             ("handler:handlers:NotHttp", "BaseHTTPRequestHandler"),
+            ("http.server:CGIHTTPRequestHandler", "salver --cgi"),
         ):
             with self.subTest(target):
                 self.assertRefused(target, *says, folder=APPS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import functools
+import http.server
 import inspect
 import os
 import signal
@@ -31,6 +32,14 @@ def is_stock(cls: type, name: str) -> bool:
     """Whether a class has a method as `http.server` has it."""
     found = inspect.getattr_static(cls, name, None)
     return any(vars(base).get(name) is found for base in STOCK if name in vars(base))
+
+
+def forks(called: Any) -> bool:
+    """Whether a class gives the descriptor of its connection to a process, which it has none of here."""
+    name = "CGIHTTPRequestHandler"  # deprecated, and gone in Python 3.15
+    while isinstance(called, functools.partial):
+        called = called.func
+    return isinstance(called, type) and issubclass(called, getattr(http.server, name, ()))
 
 
 def hosted(called: Any, own_log: bool = False) -> tuple[Callable[..., Any], bool]:

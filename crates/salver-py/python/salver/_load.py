@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Optional
 
+from salver._handler import forks
+
 #: What the code of the last application that could not be imported printed.
 last_traceback: Optional[str] = None
 
@@ -92,6 +94,8 @@ def load(spec: str, said: Optional[str], factory: bool = False) -> tuple[str, An
     if kind is None:
         what = type(found).__name__
         raise LoadError(f"{spec}: {what} is no application; name a callable or a handler class")
+    if kind == "handler" and forks(found):
+        raise LoadError(f"{spec}: CGIHTTPRequestHandler gives its socket to a process; run `salver --cgi`")
     if said == "handler" and kind != "handler":
         raise LoadError(f"handler:{spec}: no subclass of BaseHTTPRequestHandler; say wsgi: or asgi:")
     if said in ("wsgi", "asgi") and kind == "handler":

@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from typing import Any, Optional
 
 from salver import _salver
-from salver._handler import hosted
+from salver._handler import forks, hosted
 
 __all__ = ["BaseHTTPRequestHandler", "HTTPServer", "SimpleHTTPRequestHandler", "ThreadingHTTPServer"]
 
@@ -82,6 +82,8 @@ class HTTPServer(http.server.HTTPServer):
             return "the socket was wrapped in TLS"
         if isinstance(self, getattr(socketserver, "ForkingMixIn", ())):
             return "requests are forked"
+        if forks(self.RequestHandlerClass):
+            return "CGIHTTPRequestHandler gives its socket to a process; `salver --cgi` runs scripts"
         for name in TAKING:
             known = (
                 getattr(base, name, None)

@@ -27,7 +27,8 @@ pub enum Start {
     Field,
     /// With `HTTP/1.1 200 OK`: an `nph-` script speaks HTTP by itself (RFC 3875 §5).
     StatusLine,
-    /// The same, and the status may be interim: what writes it is a server's own handler, and a head may follow a head.
+    /// The same, and the status may be interim, as a head may follow a head, or one from 600 to 999: what writes it is a server's
+    /// own handler.
     AnyStatusLine,
 }
 
@@ -140,7 +141,7 @@ fn parse(head: &[u8], start: Start) -> Result<Head, BadHead> {
     if start != Start::Field {
         let line = lines.next().map(|(line, _)| line).unwrap_or_default();
         let (status, reason) = status_line(line).ok_or(BadHead::Status(1))?;
-        if status.is_informational() && start == Start::StatusLine {
+        if start == Start::StatusLine && !is_final(status) {
             return Err(BadHead::Status(1));
         }
         (parsed.status, parsed.reason) = (Some(status), reason);
@@ -149,7 +150,7 @@ fn parse(head: &[u8], start: Start) -> Result<Head, BadHead> {
         let (name, value) = field(line).ok_or(BadHead::Line(number))?;
         if name == "status" && start != Start::AnyStatusLine {
             let status = parsed.status.is_none().then(|| status(value.as_bytes())).flatten();
-            let status = status.filter(|status| !status.is_informational());
+            let status = status.filter(|status| is_final(*status));
             parsed.status = Some(status.ok_or(BadHead::Status(number))?);
             continue;
         }
@@ -201,8 +202,12 @@ fn status_line(line: &[u8]) -> Option<(StatusCode, Option<Reason>)> {
 fn status(value: &[u8]) -> Option<StatusCode> {
     let (code, reason) = value.split_at_checked(3)?;
     let ends = reason.is_empty() || reason.starts_with(b" ");
-    let code = StatusCode::from_bytes(code).ok()?;
-    (ends && (100..600).contains(&code.as_u16())).then_some(code)
+    StatusCode::from_bytes(code).ok().filter(|_| ends)
+}
+
+/// Whether a status is one of an answer (RFC 9110 §15).
+fn is_final(status: StatusCode) -> bool {
+    (200..600).contains(&status.as_u16())
 }
 
 fn is_number(value: &[u8]) -> bool {
@@ -296,6 +301,7 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nX: y\r\n\r\n", Some(200)),
             ("HTTP/1.0 404\n\n", Some(404)),
             ("HTTP/1.1 100 Continue\n\n", None),
+            ("HTTP/1.1 600 X\n\n", None),
             ("HTTP/2 200 OK\n\n", None),
             ("X: y\n\n", None),
             ("HTTP/1.1 200 OK\nStatus: 201\n\n", None),
@@ -315,6 +321,7 @@ mod tests {
             ("HTTP/1.1 299\r\n\r\n", Some((299, None, 0))),
             ("HTTP/1.1 299 \r\n\r\n", Some((299, None, 0))),
             ("HTTP/1.1 100 Continue\r\n\r\n", Some((100, None, 0))),
+            ("HTTP/1.1 999 Odd\r\n\r\n", Some((999, Some("Odd"), 0))),
             ("HTTP/1.1 200 OK\r\nStatus: fine\r\n\r\n", Some((200, None, 1))),
             ("HTTP/1.1 200 a\rb\r\n\r\n", None),
             ("HTTP/1.1 099 X\r\n\r\n", None),
