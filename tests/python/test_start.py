@@ -207,6 +207,19 @@ class Surroundings(Starting):
             self.assertEqual((environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]), (address, scheme))
 
 
+class Listening(Starting):
+    """A port is taken from the start, and answers once the application is there."""
+
+    def test_clients_are_refused_while_it_is_imported(self) -> None:
+        self.folder.write("early.py", CONNECTING)
+        self.assertEqual(self.start("early").get("/").body, b"ConnectionRefusedError")
+
+    def test_nobody_waits_for_what_does_not_start(self) -> None:
+        self.folder.write("early.py", CONNECTING + "raise ValueError(SEEN)\n")
+        before, _ = self.refused("early")
+        self.assertIn("ValueError: ConnectionRefusedError", before)
+
+
 class Refusals(Starting):
     """One line with the mend, exit 1, before anything is bound."""
 
@@ -403,4 +416,32 @@ def app(environ, start_response):
     return [b"{body}"]
 """
 
-load_tests = on_every_python((Targets, Refusals), (Mounts, Surroundings, Logging, Binary))
+# Looks for the socket that its server has bound, and connects to it while it is imported.
+CONNECTING = """
+import os, socket
+
+def bound():
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found = socket.socket(fileno=os.dup(int(name)))
+        except OSError:
+            continue
+        with found:
+            if found.family == socket.AF_INET:
+                return found.getsockname()
+
+def connected():
+    try:
+        socket.create_connection(bound(), 5).close()
+    except OSError as error:
+        return type(error).__name__
+    return "connected"
+
+SEEN = connected()
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [SEEN.encode()]
+"""
+
+load_tests = on_every_python((Targets, Refusals), (Mounts, Surroundings, Logging, Listening, Binary))

@@ -1,14 +1,14 @@
 //! The addresses a server listens on: TCP, Unix sockets, and sockets inherited from whoever started the process.
 //!
-//! Everything that can fail fails here, before the first request. Each loop gets a listener of its own for each TCP address
+//! Everything that can fail fails here, before the first request. A port is taken when it is bound, and answers when it is served:
+//! as long as nobody serves it, clients are refused and do not wait for a server that may never start. Each loop gets a listener of its own for each TCP address
 //! (an accept queue a loop, `SO_REUSEPORT`); Unix and inherited sockets have one queue, which the loops share. Connections that
 //! come in another way have a [`Listener`].
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -19,11 +19,13 @@ mod address;
 mod inherited;
 mod own;
 mod pass;
+mod socket_file;
 
 pub use address::Address;
 pub(crate) use own::AnyListener;
 pub use own::Listener;
 pub use pass::Asked;
+pub(crate) use socket_file::SocketFile;
 
 /// Bound sockets, ready to be served.
 ///
@@ -58,6 +60,9 @@ pub(crate) enum Queue {
     Socket { socket: Socket, local: Arc<Local>, clear: bool },
     Own(Box<dyn AnyListener>),
 }
+
+/// Queues, a list a loop, and what has to live as long as they are served.
+pub(crate) type Queues = (Vec<Vec<Queue>>, Vec<Arc<SocketFile>>);
 
 impl Listeners {
     /// Binds every address, for `loops` event loops. Names are resolved and bound at each of their addresses.
@@ -144,8 +149,28 @@ impl Listeners {
         self.loops
     }
 
+    /// Has the sockets take connections from now on, as [`Server::start`](crate::Server::start) does; nothing changes for those
+    /// that do. Unix sockets have listened since they were bound: a file that refuses clients is what a dead server leaves.
+    ///
+    /// # Errors
+    /// Somebody else has got the port meanwhile.
+    pub fn listen(&self) -> Result<(), StartError> {
+        for bound in &self.bound {
+            if let (Local::Tcp(local), false) = (&bound.local, matches!(bound.address, Address::Inherited(_)))
+            {
+                bound
+                    .queues
+                    .iter()
+                    .try_for_each(listen_on)
+                    .map_err(|error| cannot_bind(&local.ip().to_string(), local.port(), &error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The queues, a list a loop, and what has to live as long as they are served.
-    pub(crate) fn into_queues(self) -> (Vec<Vec<Queue>>, Vec<Arc<SocketFile>>) {
+    pub(crate) fn into_queues(self) -> Result<Queues, StartError> {
+        self.listen()?;
         let mut loops: Vec<Vec<Queue>> = (0..self.loops).map(|_| Vec::new()).collect();
         let mut files = Vec::new();
         for bound in self.bound {
@@ -161,7 +186,7 @@ impl Listeners {
                 queues.push(Queue::Own(listener));
             }
         }
-        (loops, files)
+        Ok((loops, files))
     }
 
     /// All interfaces: IPv4, and IPv6 where the machine has it.
@@ -198,34 +223,21 @@ impl Listeners {
             Local::Unix(_) => false,
         };
         let only_v6 = self.bound.iter().any(ipv4_everywhere);
-        let fails = |error: io::Error| {
-            let port = address.port();
-            StartError::new(match error.kind() {
-                io::ErrorKind::AddrInUse => {
-                    format!("port {port} of {host} is taken; stop what uses it or choose another port")
-                }
-                io::ErrorKind::PermissionDenied => {
-                    format!("port {port} of {host} is not allowed to this user; choose one from 1024 on")
-                }
-                io::ErrorKind::AddrNotAvailable => {
-                    format!("--bind {host}: not an address of this machine; `ip address` lists them")
-                }
-                _ => format!("cannot listen on {host} port {port}: {error}"),
-            })
-        };
+        let fails = |error: io::Error| cannot_bind(host, address.port(), &error);
         // The first socket is bound alone: with SO_REUSEPORT from the start a second server of the same user would
         // silently share the port instead of hearing that it is taken.
         let first = tcp_socket(address, only_v6).map_err(fails)?;
         first.bind(&address.into()).map_err(fails)?;
         let local = first.local_addr().map_err(fails)?.as_socket().unwrap_or(address);
         let mut queues = vec![first];
-        // Set in any case, so that queues can be added later.
-        queues.first().map_or(Ok(()), |first| first.set_reuse_port(true)).map_err(fails)?;
+        for first in &queues {
+            // In any case, so that queues can be added later.
+            first.set_reuse_port(true).map_err(fails)?;
+            // With it the kernel would give the port to others, too, until somebody listens.
+            first.set_reuse_address(false).map_err(fails)?;
+        }
         for _ in 1..self.loops {
             queues.push(another_queue(local, only_v6).map_err(fails)?);
-        }
-        for queue in &queues {
-            queue.listen(BACKLOG).map_err(fails)?;
         }
         let address = Address::Everywhere(0); // `bind` puts in what was asked for
         self.bound.push(Bound { address, local: Local::Tcp(local), queues, clear: false, file: None });
@@ -253,7 +265,7 @@ impl Listeners {
                 "--bind unix:{shown}: too long for a socket; choose a path below 108 bytes"
             ))
         })?;
-        remove_stale(path, &address)?;
+        socket_file::remove_stale(path, &address)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(fails)?;
         socket.bind(&address).map_err(fails)?;
         let file = SocketFile::new(path);
@@ -272,70 +284,6 @@ impl std::fmt::Debug for Listeners {
     }
 }
 
-/// A socket file that goes when its server does.
-#[derive(Debug)]
-pub(crate) struct SocketFile {
-    path: PathBuf,
-    /// What was bound there.
-    identity: Option<(u64, u64)>,
-    /// Somebody else serves it on.
-    left: AtomicBool,
-}
-
-impl SocketFile {
-    fn new(path: &Path) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), identity: identity(path), left: AtomicBool::new(false) })
-    }
-
-    fn keep(&self) {
-        self.left.store(false, Ordering::Relaxed);
-    }
-
-    fn leave(&self) {
-        self.left.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Somebody may have removed it already, or bound a socket of their own there: that one is theirs.
-        let left = self.left.load(Ordering::Relaxed);
-        if !left && self.identity.is_some() && identity(&self.path) == self.identity {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// The device and inode of what is at `path`.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
-    let found = std::fs::symlink_metadata(path).ok()?;
-    Some((found.dev(), found.ino()))
-}
-
-/// Takes over the file of a server that has ended: one at which nobody answers.
-fn remove_stale(path: &Path, address: &SockAddr) -> Result<(), StartError> {
-    use std::os::unix::fs::FileTypeExt as _;
-    let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
-    let shown = path.display();
-    if !found.file_type().is_socket() {
-        return Err(StartError::new(format!(
-            "unix:{shown} exists and is no socket; remove it or choose another path"
-        )));
-    }
-    let probe = Socket::new(Domain::UNIX, Type::STREAM, None);
-    match probe.and_then(|socket| socket.connect(address)) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path).map_err(|error| {
-                StartError::new(format!("unix:{shown} is stale and cannot be removed: {error}"))
-            })
-        }
-        _ => {
-            Err(StartError::new(format!("unix:{shown} is in use; stop what uses it or choose another path")))
-        }
-    }
-}
-
 fn tcp_socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if address.is_ipv6() {
@@ -345,6 +293,12 @@ fn tcp_socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
     socket.set_tcp_nodelay(true)?; // connections inherit it, which saves them a system call
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// Has a bound socket take connections.
+fn listen_on(queue: &Socket) -> io::Result<()> {
+    queue.set_reuse_address(true)?; // connections inherit it: they are not in the way of a restart
+    queue.listen(BACKLOG)
 }
 
 /// One more queue for the bound `address`; it does not listen yet.
@@ -360,6 +314,21 @@ fn shared(socket: Socket, loops: usize) -> io::Result<Vec<Socket>> {
     let mut queues = (1..loops).map(|_| socket.try_clone()).collect::<io::Result<Vec<_>>>()?;
     queues.push(socket);
     Ok(queues)
+}
+
+fn cannot_bind(host: &str, port: u16, error: &io::Error) -> StartError {
+    StartError::new(match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("port {port} of {host} is taken; stop what uses it or choose another port")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("port {port} of {host} is not allowed to this user; choose one from 1024 on")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("--bind {host}: not an address of this machine; `ip address` lists them")
+        }
+        _ => format!("cannot listen on {host} port {port}: {error}"),
+    })
 }
 
 fn cannot_listen(address: &Address, error: &io::Error) -> StartError {
@@ -392,6 +361,28 @@ mod tests {
             let error = open(&format!("127.0.0.1:{}", port(&first)), loops).unwrap_err();
             assert!(error.to_string().contains("is taken; stop what uses it"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_port_is_taken_from_the_start_and_answers_when_it_is_served() {
+        let first = open("127.0.0.1:0", 2).unwrap();
+        let address = ("127.0.0.1", port(&first));
+        let refused = std::net::TcpStream::connect(address).map_err(|error| error.kind());
+        assert_eq!(refused.err(), Some(io::ErrorKind::ConnectionRefused));
+        let other = std::net::TcpListener::bind(address).map_err(|error| error.kind());
+        assert_eq!(
+            other.err(),
+            Some(io::ErrorKind::AddrInUse),
+            "SO_REUSEADDR, as the standard library sets it"
+        );
+        first.listen().unwrap();
+        std::net::TcpStream::connect(address).unwrap();
+        // A connection that lives on is not in the way of a restart.
+        let client = std::net::TcpStream::connect(address).unwrap();
+        let accepted: Vec<_> = first.bound[0].queues.iter().filter_map(|queue| queue.accept().ok()).collect();
+        drop(first);
+        open(&format!("127.0.0.1:{}", address.1), 1).expect("the port is free, but for connections");
+        drop((client, accepted));
     }
 
     #[test]

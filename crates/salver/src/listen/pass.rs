@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use serde::{Deserialize, Serialize};
 use socket2::Socket;
 
-use super::{Address, BACKLOG, Bound, Listeners, SocketFile, another_queue, inherited};
+use super::{Address, Bound, Listeners, SocketFile, another_queue, inherited};
 use crate::request::Local;
 use crate::start_error::StartError;
 
@@ -135,16 +135,14 @@ impl Bound {
         Ok(Self { address, local, queues, clear: self.clear, file: self.file.clone() })
     }
 
-    /// One more queue that listens.
+    /// One more queue, which listens when it is served.
     fn another(&self) -> std::io::Result<Socket> {
         let first = self.queues.first().ok_or(std::io::ErrorKind::NotFound)?;
         match &self.local {
             // A socket that somebody else bound without SO_REUSEPORT is the only one its address can have.
             Local::Tcp(address) if first.reuse_port()? => {
                 let only_v6 = address.is_ipv6() && first.only_v6()?;
-                let socket = another_queue(*address, only_v6)?;
-                socket.listen(BACKLOG)?;
-                Ok(socket)
+                another_queue(*address, only_v6)
             }
             _ => first.try_clone(),
         }
@@ -183,6 +181,7 @@ mod tests {
     #[test]
     fn a_queue_outlives_whoever_served_it() {
         let first = open(&["127.0.0.1:0"], 1);
+        first.listen().unwrap();
         let mut client = TcpStream::connect(local(&first)).unwrap();
         let next = first.try_clone().unwrap();
         drop(first);
@@ -197,6 +196,7 @@ mod tests {
         listeners.add_loop().unwrap();
         listeners.add_loop().unwrap();
         assert_eq!((listeners.loops(), listeners.descriptors(2).count()), (3, 1));
+        listeners.listen().unwrap();
         let address = local(&listeners);
         let _clients: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
         let queues = &listeners.bound[0].queues;

@@ -50,7 +50,7 @@ impl Server {
         };
         let locals = listeners.locals().cloned().collect();
         let origins = self.origins(&listeners);
-        let (queues, files) = listeners.into_queues();
+        let (queues, files) = listeners.into_queues()?;
         let [queues] = <[_; 1]>::try_from(queues).map_err(|_| cannot(&"listeners of more than one loop"))?;
         let runtime = runtime().map_err(|error| cannot(&error))?;
         let stop = Stop::new();

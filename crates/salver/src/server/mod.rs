@@ -185,7 +185,7 @@ impl Server {
     pub fn start(self, listeners: Listeners) -> Result<Running, StartError> {
         let locals = listeners.locals().cloned().collect();
         let origins = self.origins(&listeners);
-        let (queues, files) = listeners.into_queues();
+        let (queues, files) = listeners.into_queues()?;
         let mut running = Running { stop: Stop::new(), locals, origins, loops: Vec::new(), _files: files };
         for (number, queues) in queues.into_iter().enumerate() {
             let (shared, grace, phase) = self.parts(&running.stop);
