@@ -235,6 +235,16 @@ class Answers(HostCase):
             self.assertServes()
         self.assertEqual(json.loads(self.get("process").body)[0], process)
 
+    def test_what_is_exhausted(self) -> None:
+        if not OURS:
+            self.skipTest("http.server closes the connection")
+        for what, error in (("stack", "RecursionError"), ("memory", "MemoryError")):
+            with self.subTest(what):
+                self.mark = self.host.mark()
+                self.assertEqual(self.get("exhausts", f"what={what}").status, 500)
+                self.assertLogged(error, tracebacks=1)
+                self.assertServes()
+
     def test_state_on_the_server(self) -> None:
         self.assertEqual([self.get("counter").body for _ in range(3)], [b"1", b"2", b"3"])
 

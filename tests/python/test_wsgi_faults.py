@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
 from urllib.parse import quote_plus
 
-from tests.python.hosting import APPS, HostCase, on_every_python
+from tests.python.hosting import APPS, HostCase, OwnHosts, on_every_python
 from tests.support import Answer, until
 
 sys.path.insert(0, str(APPS))
@@ -88,7 +89,7 @@ class Exceptions(HostCase):
 
     WHAT = (
         *("ValueError", "SystemExit", "SystemExit+with+text", "KeyboardInterrupt", "GeneratorExit"),
-        *("StopIteration", "BaseException", "Unprintable", "surrogate"),
+        *("StopIteration", "BaseException", "Unprintable", "surrogate", "RecursionError", "MemoryError"),
     )
 
     def process(self) -> int:
@@ -190,4 +191,47 @@ class Exceptions(HostCase):
         self.assertLessEqual(self.host.threads(), threads + 2)
 
 
-load_tests = on_every_python((Heads, Exceptions))
+class Limits(HostCase):
+    """Recursion and memory: what Python notices is an exception, and here it notices as soon as in a thread of its own."""
+
+    def test_what_is_exhausted(self) -> None:
+        process = self.host.pid
+        for what, error in (("stack", "RecursionError"), ("memory", "MemoryError")):
+            with self.subTest(what):
+                self.mark = self.host.mark()
+                self.assertEqual(self.get("exhausts", f"what={what}").status, 500)
+                self.assertLogged(error, tracebacks=1)
+                self.assertServes()
+        self.assertEqual(self.host.pid, process)
+
+    def test_deep_recursion(self) -> None:
+        process = self.host.pid
+        for where, depth in (("python", 10_000), ("c", 3000), ("c", 10_000)):
+            with self.subTest(where=where, depth=depth):
+                there, here = json.loads(self.get("recurses", f"in={where}&depth={depth}").body)
+                self.assertEqual(here, there)
+        self.assertEqual(self.host.pid, process)
+
+
+class Deaths(OwnHosts):
+    """Applications that end their process: one line tells of it, and another worker answers."""
+
+    def test_the_next_request_is_answered(self) -> None:
+        for target in ("conformance:app", "handlers:Answers"):
+            for how, told in (
+                ("abort", "signal 6, SIGABRT"),
+                ("fault", "signal 11, SIGSEGV"),
+                ("0", "exit code 0"),
+                ("7", "exit code 7"),
+            ):
+                with self.subTest(target, how=how):
+                    host = self.serve(target)
+                    with host.connect() as wire, contextlib.suppress(ConnectionError):
+                        self.assertEqual(
+                            wire.send(f"GET /dies?how={how} HTTP/1.1\r\nHost: x\r\n\r\n".encode()).rest(), b""
+                        )
+                    self.assertLogged(f"worker \\d+ died: {told}; 1 requests were in flight")
+                    self.assertEqual(host.get("/hello").body, b"Hello, world!")
+
+
+load_tests = on_every_python((Heads, Exceptions, Limits), (Deaths,))

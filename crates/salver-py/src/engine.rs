@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use salver::finish::log::{AccessLog, Options as LogOptions};
 use salver::listen::{Address, Listeners};
-use salver::turns::{Options as TurnOptions, Turns};
+use salver::turns::{CALL_STACK, Options as TurnOptions, Turns};
 use salver::{Server, ServerOptions, Site, StartError, Stop};
 use salver_cli::applications::{Application as Named, Kind};
 use salver_cli::events;
@@ -63,8 +63,9 @@ impl Engine {
                 tracing::error!("{error}");
             }
         };
-        let thread = std::thread::Builder::new().name("salver".into()).spawn(run);
-        let thread = thread.map_err(|error| PyRuntimeError::new_err(format!("no thread: {error}")))?;
+        let thread = std::thread::Builder::new().name("salver".into()).stack_size(CALL_STACK);
+        let thread =
+            thread.spawn(run).map_err(|error| PyRuntimeError::new_err(format!("no thread: {error}")))?;
         Ok(Self { stop, thread: Mutex::new(Some(thread)) })
     }
 

@@ -1,5 +1,7 @@
 //! What Python code raises, as an entry of the log.
 
+use http::header::MaxSizeReached;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -7,6 +9,11 @@ use pyo3::types::PyString;
 pub(crate) fn log(py: Python<'_>, what: &str, error: &PyErr) {
     let traceback = format(py, error).unwrap_or_else(|_| error.to_string());
     tracing::error!(traceback = %traceback, "{what}");
+}
+
+/// What an application hears that gave more headers than a head has room for.
+pub(crate) fn too_many_headers(_: MaxSizeReached) -> PyErr {
+    PyValueError::new_err("more headers than an answer can have: give fewer than 24576")
 }
 
 /// As the interpreter would print it.

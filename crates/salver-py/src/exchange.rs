@@ -229,13 +229,9 @@ impl Call for Exchange {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(asked) = asked.filter(|_| !self.is_gone()) else { return };
         self.ident.store(interrupt::ident(), Ordering::Release);
+        let ended = Ended(&self);
         self.application.call(asked, &self);
-        self.ident.store(0, Ordering::Release);
-        // Whatever became of the call, nobody is left waiting for it.
-        if !self.is_answered() {
-            self.give(Err(Error::internal("the application gave no answer")));
-        }
-        self.end(false);
+        drop(ended);
     }
 
     fn overdue(&self, silent: Duration, thread: Option<u32>) {
@@ -251,6 +247,19 @@ impl Call for Exchange {
         interrupt::raise(self.ident.load(Ordering::Acquire));
         let ident = Arc::clone(&self.ident);
         interrupt::replace_if_stuck(move || ident.load(Ordering::Acquire) != 0);
+    }
+}
+
+/// Whatever became of a call, a panic too, nobody is left waiting for it when this is dropped.
+struct Ended<'e>(&'e Exchange);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.ident.store(0, Ordering::Release);
+        if !self.0.is_answered() {
+            self.0.give(Err(Error::internal("the application gave no answer")));
+        }
+        self.0.end(false);
     }
 }
 

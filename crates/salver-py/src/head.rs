@@ -7,6 +7,8 @@ use pyo3::prelude::*;
 use salver::http1::reply::{Reason, is_ours};
 use salver::{Body, Response};
 
+use crate::errors::too_many_headers;
+
 /// A checked head.
 #[derive(Debug)]
 pub(crate) struct Head {
@@ -21,7 +23,7 @@ pub(crate) struct Head {
 impl Head {
     /// A head without headers; room for `count` of them.
     pub(crate) fn new(status: StatusCode, reason: Option<Reason>, count: usize) -> Self {
-        Self { status, reason, headers: HeaderMap::with_capacity(count), declared: None }
+        Self { status, reason, headers: HeaderMap::with_capacity(count.min(MOST_AT_ONCE)), declared: None }
     }
 
     /// Adds a header; one that is the connection's own is dropped and logged.
@@ -38,7 +40,7 @@ impl Head {
             tracing::warn!("an application sent {name}, which is the connection's own: dropped");
             return Ok(());
         }
-        self.headers.append(name, value);
+        self.headers.try_append(name, value).map_err(too_many_headers)?;
         Ok(())
     }
 
@@ -49,7 +51,7 @@ impl Head {
         match digits.and_then(|text| text.parse::<u64>().ok()) {
             Some(length) if self.declared.is_none() => {
                 self.declared = Some(length);
-                self.headers.insert(CONTENT_LENGTH, value);
+                self.headers.try_insert(CONTENT_LENGTH, value).map_err(too_many_headers)?;
                 Ok(())
             }
             Some(_) => Err(PyValueError::new_err("Content-Length stands twice among the headers")),
@@ -80,6 +82,8 @@ impl Head {
     }
 }
 
+/// More headers than these find their room as they come.
+const MOST_AT_ONCE: usize = 64;
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// Checks a header: a token, and a value without control characters.

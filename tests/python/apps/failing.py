@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from routes import PLAIN, Closing, note, parameter, route, wait
+from routes import PLAIN, Closing, answer, answer_json, note, parameter, route, wait
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
 # Heads that must never be sent: the status, the headers.
 OK = "200 OK"
 BAD_HEADS: dict[str, tuple[Any, Any]] = {
+    "too many": ("200 OK", [("X-Bad", "value")] * 40_000),
+    "too many names": ("200 OK", [(f"X-Bad-{number}", "") for number in range(30_000)]),
     "value with CRLF": (OK, [("X-Bad", "a\r\nX-Split: yes")]),
     "value with LF": (OK, [("X-Bad", "a\nX-Split: yes")]),
     "value with CR": (OK, [("X-Bad", "a\rX-Split: yes")]),
@@ -107,10 +112,75 @@ EXCEPTIONS: dict[str, Callable[[], BaseException]] = {
     "KeyboardInterrupt": KeyboardInterrupt,
     "GeneratorExit": GeneratorExit,
     "StopIteration": lambda: StopIteration("boom of the application"),
+    "RecursionError": lambda: RecursionError("boom of the application"),
+    "MemoryError": MemoryError,
     "BaseException": lambda: BaseException("boom of the application"),
     "Unprintable": Unprintable,
     "surrogate": lambda: ValueError("boom of the application \udcff\0\x1b[31m"),
 }
+
+
+def endless(depth: int = 0) -> int:
+    """Calls itself."""
+    return endless(depth + 1) + 1
+
+
+@route
+def exhausts(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """More than there is of `what`."""
+    if parameter(environ, "what") == "stack":
+        endless()
+    return answer(start_response, bytes(1 << 62))
+
+
+def deep(depth: int) -> int:
+    """Calls itself so many times."""
+    return deep(depth - 1) + 1 if depth else 0
+
+
+def deep_in_c(depth: int) -> int:
+    """The same with functions of C between."""
+    return sum(map(deep_in_c, [depth - 1])) + 1 if depth else 0
+
+
+@route
+def recurses(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """How a deep recursion ends, in a thread of Python's own and here."""
+    ends: list[str] = []
+
+    def descend() -> None:
+        function = deep_in_c if parameter(environ, "in") == "c" else deep
+        try:
+            ends.append(str(function(int(parameter(environ, "depth")))))
+        except RecursionError as error:
+            ends.append(type(error).__name__)
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        thread = threading.Thread(target=descend)
+        thread.start()
+        thread.join()
+        descend()
+    finally:
+        sys.setrecursionlimit(limit)
+    return answer_json(start_response, ends)
+
+
+@route
+def dies(environ: WSGIEnvironment, _: StartResponse) -> Iterable[bytes]:
+    """The process ends."""
+    die(parameter(environ, "how"))
+    return []
+
+
+def die(how: str) -> None:
+    """Ends the process, as no exception does."""
+    if how == "abort":
+        os.abort()
+    if how == "fault":
+        ctypes.string_at(0)
+    os._exit(int(how))
 
 
 @route

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import failing
 import routes
 
 
@@ -247,6 +248,16 @@ class Answers(Base):
         if self.query["what"] == "exit":
             sys.exit("boom of the handler")
         raise (KeyboardInterrupt if self.query["what"] == "interrupt" else ValueError)("boom of the handler")
+
+    def get_exhausts(self) -> None:
+        """More than there is of `what`."""
+        if self.query["what"] == "stack":
+            failing.endless()
+        self.answer(bytes(1 << 62))
+
+    def get_dies(self) -> None:
+        """The process ends."""
+        failing.die(self.query["how"])
 
     def get_counter(self) -> None:
         """State that is kept on the server."""

@@ -12,9 +12,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use salver::FileRange;
 
-use crate::descriptor;
 use crate::head::{Head, parse_field, wrong_type};
 use crate::wsgi::bytes_of;
+use crate::{descriptor, errors};
 
 /// Reads the `status` and `headers` of a message.
 ///
@@ -66,7 +66,7 @@ pub(crate) fn links(message: &Bound<'_, PyDict>) -> PyResult<HeaderMap> {
         let link = link?;
         let link = link.cast::<PyBytes>().map_err(|_| wrong_type("a link", "bytes", &link))?;
         let (name, value) = parse_field(LINK.as_str().as_bytes(), link.as_bytes())?;
-        headers.append(name, value);
+        headers.try_append(name, value).map_err(errors::too_many_headers)?;
     }
     Ok(headers)
 }

@@ -324,7 +324,7 @@ impl WebSocketSend {
         let mut headers = HeaderMap::new();
         message::each_field(message, |name, value| {
             let (name, value) = parse_field(name, value)?;
-            headers.append(name, value);
+            headers.try_append(name, value).map_err(errors::too_many_headers)?;
             Ok(())
         })?;
         let protocol = message.get_item(intern!(py, "subprotocol"))?.filter(|protocol| !protocol.is_none());

@@ -8,6 +8,7 @@ use pyo3::types::PyList;
 use salver::Interim;
 
 use super::head::with_field;
+use crate::errors::too_many_headers;
 use crate::exchange::Exchange;
 use crate::head::parse_field;
 
@@ -27,10 +28,10 @@ impl EarlyHints {
 impl EarlyHints {
     /// Sends `103 Early Hints` with `headers`, a list of names and values; once the answer has begun it does nothing.
     fn __call__(&self, headers: &Bound<'_, PyList>) -> PyResult<()> {
-        let mut fields = HeaderMap::with_capacity(headers.len());
+        let mut fields = HeaderMap::new();
         for field in headers {
             let (name, value) = with_field(&field, parse_field)?;
-            fields.append(name, value);
+            fields.try_append(name, value).map_err(too_many_headers)?;
         }
         if let Some((interim, exchange)) = self.0.as_ref().filter(|(_, exchange)| !exchange.is_answered()) {
             interim.early_hints(fields);

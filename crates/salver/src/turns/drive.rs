@@ -8,7 +8,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::state::{Queued, State, Successor, Turner, Work};
-use super::{Call, Place, Seat, Shared, seat, sentinel};
+use super::{CALL_STACK, Call, Place, Seat, Shared, seat, sentinel};
 use crate::server::Driven;
 use crate::start_error::StartError;
 
@@ -85,7 +85,8 @@ impl Shared {
     /// Starts a thread, which is counted already.
     fn start_thread(self: &Arc<Self>) -> std::io::Result<()> {
         let shared = Arc::clone(self);
-        std::thread::Builder::new().name("salver-turn".into()).spawn(move || shared.drive()).map(drop)
+        let thread = std::thread::Builder::new().name("salver-turn".into()).stack_size(CALL_STACK);
+        thread.spawn(move || shared.drive()).map(drop)
     }
 
     /// Sees to it that `successor` takes the turn.

@@ -220,5 +220,9 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+/// How deep the stack of a thread that calls may become, in bytes: as that of a thread which an application starts by itself, since
+/// interpreters measure by it how deep a recursion may go. Rust's own default is a quarter. What is not used costs nothing.
+pub const CALL_STACK: usize = 8 << 20;
+
 #[cfg(test)]
 mod tests;
