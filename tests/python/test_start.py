@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from typing import Any, ClassVar
 
@@ -220,6 +221,30 @@ class Listening(Starting):
         self.assertIn("ValueError: ConnectionRefusedError", before)
 
 
+class Interrupted(Starting):
+    """Ctrl-C, which a terminal sends to all processes of the command."""
+
+    def test_it_ends_without_a_traceback(self) -> None:
+        for target in ("shapes:application", str(APPS)):
+            with self.subTest(target):
+                server = subprocess.Popen(
+                    command(str(self.python.program), target),
+                    cwd=APPS,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    start_new_session=True,
+                )
+                assert server.stdout is not None
+                self.assertIn("Serving HTTP", server.stdout.readline())
+                os.killpg(server.pid, signal.SIGINT)
+                output, errors = server.communicate(timeout=PATIENCE)
+                self.assertEqual(
+                    (server.returncode, output, errors), (0, "\nKeyboard interrupt received, exiting.\n", "")
+                )
+
+
 class Refusals(Starting):
     """One line with the mend, exit 1, before anything is bound."""
 
@@ -292,7 +317,7 @@ class Refusals(Starting):
         before, last = self.refused("shapes:make_fault()", folder=APPS)
         self.assertIn("RuntimeError: boom of the factory", before)
         self.assertIn("in make_fault", before)
-        self.assertIn("shapes", last)
+        self.assertIn("shapes:make_fault(): RuntimeError while it was called", last)
 
     def test_one_of_several(self) -> None:
         _, last = self.refused("shapes", "--mount=/x=missing:app", folder=APPS)
@@ -444,4 +469,6 @@ def app(environ, start_response):
     return [SEEN.encode()]
 """
 
-load_tests = on_every_python((Targets, Refusals), (Mounts, Surroundings, Logging, Listening, Binary))
+load_tests = on_every_python(
+    (Targets, Refusals, Interrupted), (Mounts, Surroundings, Logging, Listening, Binary)
+)

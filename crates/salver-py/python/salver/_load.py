@@ -185,7 +185,7 @@ def make(factory: Callable[[], Any], spec: str) -> Any:
     try:
         return factory()
     except BaseException as error:
-        raise own_fault(spec, error) from None
+        raise own_fault(spec, error, "called") from None
 
 
 def no_attribute(owner: Any, name: str) -> str:
@@ -199,8 +199,8 @@ def no_attribute(owner: Any, name: str) -> str:
     return f"no {name!r} in {where}; " + (f"did you mean {close[0]}?" if close else "name one that is there")
 
 
-def own_fault(spec: str, error: BaseException) -> LoadError:
-    """Print what the application's own code raised; the error that says so."""
+def own_fault(spec: str, error: BaseException, done: str = "imported") -> LoadError:
+    """Print what the application's own code raised while that was done to it; the error that says so."""
     shown = error.__traceback__
     ours = (__file__, importlib.__file__)
     while shown is not None and (
@@ -211,4 +211,4 @@ def own_fault(spec: str, error: BaseException) -> LoadError:
     last_traceback = "".join(traceback.format_exception(type(error), error, shown))
     sys.stderr.write(last_traceback)
     sys.stderr.flush()
-    return LoadError(f"{spec}: {type(error).__name__} while it was imported; mend what the traceback shows")
+    return LoadError(f"{spec}: {type(error).__name__} while it was {done}; mend what the traceback shows")
