@@ -38,12 +38,13 @@ pub(crate) fn run(
         listeners.open_clear(port)?;
     }
     prepared.drop_privileges()?;
-    output::serving(&prepared.origins(&listeners));
+    let origins = prepared.origins(&listeners);
     let log = Arc::clone(&prepared.log);
     let reopen = move || log.reopen();
     let handle = signals.as_ref().map(Caught::handle);
     let mut obeying = None;
     prepared.run(listeners, Some(host), |stop| {
+        output::serving(&origins);
         let obey = signals.map(|signals| move || obey(signals, &stop, reopen));
         obeying = obey.map(|obey| thread::Builder::new().name("signals".into()).spawn(obey));
     })?;
