@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 # Heads that must never be sent: the status, the headers.
 OK = "200 OK"
 BAD_HEADS: dict[str, tuple[Any, Any]] = {
-    "too many": ("200 OK", [("X-Bad", "value")] * 40_000),
-    "too many names": ("200 OK", [(f"X-Bad-{number}", "") for number in range(30_000)]),
+    "too many": ("200 OK", [(f"X-Bad-{number}", "") for number in range(30_000)]),
     "value with CRLF": (OK, [("X-Bad", "a\r\nX-Split: yes")]),
     "value with LF": (OK, [("X-Bad", "a\nX-Split: yes")]),
     "value with CR": (OK, [("X-Bad", "a\rX-Split: yes")]),
