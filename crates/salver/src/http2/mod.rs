@@ -7,6 +7,7 @@
 //! sections beyond `--limit-header-size`, all fields counted; resets in place of answers; floods of anything.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -40,16 +41,8 @@ pub(crate) async fn run(io: Io, peer: Peer, shared: Arc<Shared>, received: Bytes
     let deadline = shared.clock.deadline();
     deadline.arm(shared.options.header_timeout.into());
     let wire = Wire::new(io, received.freeze());
-    let mut handshake = std::pin::pin!(builder(&shared).handshake::<_, Bytes>(wire.clone()));
-    let greeted = poll_fn(|cx| {
-        deadline.belongs_to(cx);
-        match handshake.as_mut().poll(cx) {
-            Poll::Pending if deadline.is_over() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(greeted) => Poll::Ready(greeted.ok()),
-        }
-    });
-    if let Some(connection) = greeted.await {
+    // Boxed, as it is soon over and takes more room than all that follows.
+    if let Some(connection) = Box::pin(greet(&wire, &shared, &deadline)).await {
         deadline.disarm();
         let tally = Arc::new(Tally::new(&deadline));
         let mut driver = Driver { connection, wire: wire.clone(), tally, peer, shared, age: Age::Serving };
@@ -62,6 +55,20 @@ pub(crate) async fn run(io: Io, peer: Peer, shared: Arc<Shared>, received: Bytes
         _ => Poll::Ready(()),
     })
     .await;
+}
+
+/// Waits for the client's preface; `None` where it does not come, or not in time.
+async fn greet(wire: &Wire, shared: &Shared, deadline: &Deadline) -> Option<Connection<Wire, Bytes>> {
+    let mut handshake = pin!(builder(shared).handshake::<_, Bytes>(wire.clone()));
+    poll_fn(|cx| {
+        deadline.belongs_to(cx);
+        match handshake.as_mut().poll(cx) {
+            Poll::Pending if deadline.is_over() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(greeted) => Poll::Ready(greeted.ok()),
+        }
+    })
+    .await
 }
 
 /// One connection at work.

@@ -100,6 +100,9 @@ impl AsyncRead for Wire {
             let count = inner.received.len().min(buffer.remaining());
             buffer.put_slice(inner.received.get(..count).unwrap_or_default());
             inner.received.advance(count);
+            if inner.received.is_empty() {
+                inner.received = Bytes::new(); // an empty rest keeps the whole buffer
+            }
         }
         let read = buffer.filled().get(before..).unwrap_or_default();
         inner.taken += read.len();

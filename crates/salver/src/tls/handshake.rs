@@ -32,7 +32,8 @@ enum Greeted {
 }
 
 impl Tls {
-    /// Serves one connection to its end. Boxed, so that the task of a plain connection stays small.
+    /// Serves one connection to its end. Boxed, so that the task of a plain connection stays small; and so are the handshake, which is
+    /// soon over, and HTTP/2, so that one of HTTP/1 that is idle does not keep room for them.
     pub(crate) fn serve(
         &self,
         socket: TcpStream,
@@ -41,7 +42,7 @@ impl Tls {
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let tls = self.clone();
         Box::pin(async move {
-            match tls.greet_in_time(socket, &shared).await {
+            match Box::pin(tls.greet_in_time(socket, &shared)).await {
                 Ok(Greeted::Plain(socket)) => Connection::new(Io::Tcp(socket), peer, shared).run().await,
                 Ok(Greeted::Tls(stream)) => {
                     peer.scheme = Scheme::Https;
@@ -49,7 +50,7 @@ impl Tls {
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(super::H2);
                     let io = Io::from(*stream);
                     match is_http2 {
-                        true => http2::run(io, peer, shared, BytesMut::new()).await,
+                        true => Box::pin(http2::run(io, peer, shared, BytesMut::new())).await,
                         false => Connection::new(io, peer, shared).run().await,
                     }
                 }
