@@ -353,6 +353,13 @@ fn a_handshake_in_single_bytes_is_one_and_a_cut_one_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_file_without_end_is_not_read_to_it() {
+    let zero = Options { tls_cert: vec!["/dev/zero".into()], ..Options::default() };
+    let message = Tls::open(&zero).unwrap_err().to_string();
+    assert!(message.starts_with("--tls-cert /dev/zero: more than 4 MiB; "), "{message}");
+}
+
+#[test]
 fn who_says_nothing_is_not_waited_for() {
     let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
     let cert = authority.write(folder.path(), "cert", "a.test");

@@ -32,7 +32,7 @@ pub struct Options {
     pub acme_email: Option<String>,
 
     /// The authority's directory, in place of Let's Encrypt's
-    #[arg(long, value_name = "URL", default_value = "https://acme-v02.api.letsencrypt.org/directory")]
+    #[arg(long, value_name = "URL", default_value = LETS_ENCRYPT)]
     pub acme_directory: String,
 
     /// The certificate, in PEM, that vouches for the authority's own server, where that is a private one
@@ -56,6 +56,8 @@ pub(super) struct Source(pub(super) Arc<Acme>);
 /// Answers HTTP-01 challenges (RFC 8555 §8.3).
 pub(crate) struct Challenges(pub(crate) Arc<Acme>);
 
+/// The authority that is asked where none is named.
+const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 /// Where challenges are asked for.
 pub(crate) const CHALLENGES: &str = "/.well-known/acme-challenge";
 
@@ -70,7 +72,8 @@ impl Acme {
             ..options.clone()
         };
         for domain in &options.acme {
-            check(domain).map_err(|why| StartError::new(format!("--acme {domain}: {why}")))?;
+            check(domain, &options.acme_directory)
+                .map_err(|why| StartError::new(format!("--acme {domain}: {why}")))?;
         }
         if !options.acme_directory.starts_with("https://") {
             let url = &options.acme_directory;
@@ -122,7 +125,10 @@ impl Acme {
                 // Not kept where the disk is full; then the next try just comes sooner.
                 let _ = data::write(&self.failures(domain), &count.to_string());
                 let wait = pause(count).as_secs() / 60;
-                tracing::error!("no certificate of {domain}: {error}; trying again in {wait} minutes");
+                tracing::error!(
+                    "no certificate of {domain}: {}; trying again in {wait} minutes",
+                    told(&*error)
+                );
             }
         }
     }
@@ -201,7 +207,7 @@ impl Handler for Challenges {
 }
 
 /// What no public authority gives a certificate for by our challenges.
-fn check(domain: &str) -> Result<(), &'static str> {
+fn check(domain: &str, directory: &str) -> Result<(), &'static str> {
     let is_label = |label: &str| {
         !label.is_empty()
             && label.len() < 64
@@ -213,8 +219,32 @@ fn check(domain: &str) -> Result<(), &'static str> {
         _ if domain.len() > 253 || !domain.split('.').all(is_label) => {
             Err("no domain; give one such as example.org (xn--… where it is not ASCII)")
         }
+        _ if directory == LETS_ENCRYPT && is_local(domain) => {
+            Err("a name of this network, which no public authority vouches for; use --tls")
+        }
         _ => Ok(()),
     }
+}
+
+/// Whether a name means something here alone (RFC 6761, RFC 6762).
+fn is_local(domain: &str) -> bool {
+    let last = domain.rsplit('.').next().map(str::to_ascii_lowercase);
+    let kept = ["localhost", "local", "internal", "test", "example", "invalid"];
+    !domain.contains('.') || last.is_some_and(|last| kept.contains(&last.as_str()))
+}
+
+/// An error with what it came from, which alone says what happened.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        source = error.source();
+    }
+    text
 }
 
 /// How long the next try waits after so many that failed.
@@ -238,8 +268,11 @@ mod tests {
     fn a_domain_is_a_name_that_can_be_checked() {
         for (domain, good) in [
             ("example.org", true),
-            ("localhost", true),
-            ("xn--bcher-kva.example", true),
+            ("xn--bcher-kva.org", true),
+            ("localhost", false),
+            ("intranet", false),
+            ("printer.local", false),
+            ("a.TEST", false),
             ("*.example.org", false),
             ("192.0.2.1", false),
             ("::1", false),
@@ -248,7 +281,14 @@ mod tests {
             ("a..b", false),
             ("", false),
         ] {
-            assert_eq!(check(domain).is_ok(), good, "{domain}");
+            assert_eq!(check(domain, LETS_ENCRYPT).is_ok(), good, "{domain}");
+        }
+        for name in ["localhost", "a.test"] {
+            assert_eq!(
+                check(name, "https://ca.example/directory"),
+                Ok(()),
+                "a private authority may know it"
+            );
         }
     }
 

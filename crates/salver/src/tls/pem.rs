@@ -2,6 +2,8 @@
 //!
 //! Refused: keys under OpenSSL's encryption of old (`Proc-Type: 4,ENCRYPTED`), whose key derivation is one round of MD5.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use pkcs8::EncryptedPrivateKeyInfoRef;
@@ -10,9 +12,19 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::start_error::StartError;
 
+/// What a file holds, which may be a pipe; one without end is not read to it.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(MOST + 1).read_to_end(&mut content)?;
+    match content.len() as u64 > MOST {
+        true => Err(io::Error::other("more than 4 MiB")),
+        false => Ok(content),
+    }
+}
+
 /// The certificates of a file, in their order; there is at least one.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = std::fs::read(path).map_err(|error| error.to_string())?;
+    let text = read(path).map_err(|error| error.to_string())?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match found {
         Ok(found) if found.is_empty() => Err("no certificate in it".into()),
@@ -31,7 +43,7 @@ pub(super) enum NoKey {
 
 /// The private key of a file.
 pub(super) fn key(path: &Path, password: Option<&[u8]>) -> Result<PrivateKeyDer<'static>, NoKey> {
-    let text = std::fs::read(path).map_err(|error| NoKey::Wrong(error.to_string()))?;
+    let text = read(path).map_err(|error| NoKey::Wrong(error.to_string()))?;
     if let Some(sealed) = sealed(&text) {
         let Some(password) = password else {
             return Err(NoKey::Mend("the key has a password".into(), "add --tls-password-file FILE"));
@@ -47,7 +59,7 @@ pub(super) fn key(path: &Path, password: Option<&[u8]>) -> Result<PrivateKeyDer<
 
 /// What a file of a password holds, without the end of its line.
 pub(super) fn password(path: &Path) -> Result<Vec<u8>, StartError> {
-    let mut content = std::fs::read(path).map_err(|error| {
+    let mut content = read(path).map_err(|error| {
         let path = path.display();
         StartError::new(format!("--tls-password-file {path}: {error}; name a file that can be read"))
     })?;
@@ -79,3 +91,6 @@ fn open(sealed: &str, password: &[u8]) -> Result<PrivateKeyDer<'static>, NoKey> 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     memchr::memmem::find(text, part).is_some()
 }
+
+/// The largest file that is read, in bytes: all the authorities of a system are some 250 KB.
+const MOST: u64 = 4 << 20;
