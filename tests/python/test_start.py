@@ -291,6 +291,7 @@ class Refusals(Starting):
         self.folder.write("exits.py", "import sys\nsys.exit(7)\n")
         self.folder.write("interrupted.py", "raise KeyboardInterrupt\n")
         self.folder.write("nested.py", "import raises\n")
+        self.folder.write("mute.py", "import sys\nsys.stderr = None\nraise ValueError('boom')\n")
         for module, fault, line in (
             ("raises", "ValueError: boom", 'raises.py", line 6'),
             (
@@ -302,6 +303,7 @@ class Refusals(Starting):
             ("exits", "SystemExit", 'exits.py", line 2'),
             ("interrupted", "KeyboardInterrupt", 'interrupted.py", line 1'),
             ("nested", "ValueError: boom", 'nested.py", line 1'),
+            ("mute", "ValueError: boom", 'mute.py", line 3'),
         ):
             for target in (f"{module}:app", f"{module}.py:app"):
                 with self.subTest(target):

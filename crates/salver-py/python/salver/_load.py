@@ -6,6 +6,7 @@ while it was imported has then been printed, with its traceback and without the 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -209,6 +210,7 @@ def own_fault(spec: str, error: BaseException, done: str = "imported") -> LoadEr
         shown = shown.tb_next
     global last_traceback  # noqa: PLW0603 - a process loads once, and tells of one fault
     last_traceback = "".join(traceback.format_exception(type(error), error, shown))
-    sys.stderr.write(last_traceback)
-    sys.stderr.flush()
+    # By its number: the application may have put anything in the place of `sys.stderr`.
+    with contextlib.suppress(OSError), open(2, "w", errors="backslashreplace", closefd=False) as stderr:
+        stderr.write(last_traceback)
     return LoadError(f"{spec}: {type(error).__name__} while it was {done}; mend what the traceback shows")
