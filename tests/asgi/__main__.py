@@ -1,5 +1,7 @@
 """Runs the suite; `-k PATTERN` chooses tests."""
 
 from tests import support
+from tests.packages import within
 
-support.main("tests.asgi", ("test_http", "test_lifespan", "test_websocket", "test_sites"))
+within("asgi", "h2==4.*")
+support.main("tests.asgi", ("test_http", "test_lifespan", "test_websocket", "test_sites", "test_carriers"))

@@ -30,13 +30,14 @@ class Scope(AsgiCase):
                 b"Connection: close\r\n\r\n"
             )
             scope = json.loads(wire.answer().body)
-            client = list(wire.socket.getsockname())
+            client = list(wire.address)
+        version = "2" if self.carrier.version == "HTTP/2.0" else "1.1"
         self.assertEqual(scope["type"], "http")
         self.assertEqual(scope["asgi"]["version"], "3.0")
         self.assertEqual(scope["method"], "PROPFIND")
         self.assertEqual((scope["path"], scope["raw_path"]), ("/scope/\xfc/;a", "/scope/%C3%BC%2f;a"))
         self.assertEqual((scope["query_string"], scope["root_path"]), ("x=%20&y", ""))
-        self.assertEqual((scope["scheme"], scope["http_version"]), ("http", "1.1"))
+        self.assertEqual((scope["scheme"], scope["http_version"]), (self.carrier.scheme, version))
         self.assertEqual(scope["client"], client)
         self.assertEqual(scope["server"], ["127.0.0.1", self.host.port])
         headers = [tuple(pair) for pair in scope["headers"]]
@@ -49,9 +50,17 @@ class Scope(AsgiCase):
         with self.host.connect() as wire:
             wire.send(b"GET /scope HTTP/1.0\r\n\r\n")
             scope = json.loads(wire.answer().body)
+        scope["extensions"].pop("tls", None)
         self.assertEqual(
             (scope["http_version"], scope["extensions"]), ("1.0", {"http.response.pathsend": {}})
         )
+
+    def test_tls(self) -> None:
+        tls = self.json("scope")["extensions"].get("tls")
+        if self.carrier.scheme == "http":
+            self.assertIsNone(tls)
+        else:
+            self.assertEqual((tls["tls_version"], tls["client_cert_name"]), (0x304, None))
 
     def test_state_is_copied_for_each_request(self) -> None:
         self.assertEqual(self.json("state")[0], ["list"])
@@ -227,7 +236,7 @@ class Faults(AsgiCase):
                         answer = wire.answer()
                         self.assertEqual(answer.status, 200 if when == "behind" else 500)
                         self.assertNotIn(b"boom", answer.body)
-                    self.assertLogged(r"raises", tracebacks=1)
+                    self.assertLogged("Traceback", tracebacks=1)
         self.assertServes()
 
     def test_a_client_that_leaves_is_told_to_every_waiter(self) -> None:

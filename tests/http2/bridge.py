@@ -214,7 +214,8 @@ class Bridge(threading.Thread):
         """Pass on what an event means; whether the connection goes on."""
         events = self.events
         if isinstance(event, events.InformationalResponseReceived):
-            self.head(event.headers, interim=True)
+            if not self.old:
+                self.head(event.headers, interim=True)
         elif isinstance(event, events.ResponseReceived):
             self.head(event.headers, interim=False)
         elif isinstance(event, events.DataReceived):

@@ -108,3 +108,17 @@ class Clients(Case):
             sent = client.post(f"{self.https}/cgi-bin/dump", content=iter([b"one", b"two"]))
             self.assertTrue(sent.text.startswith("onetwo"), sent.text[:50])
             self.assertEqual(client.head(f"{self.https}/file.txt").headers["content-length"], "8")
+
+    def test_an_answer_before_its_request_is_whole(self) -> None:
+        """A page that says what is wrong is worth nothing to a client that is cut off before it has read it."""
+        upload = self.folder.large("upload", 50_000_000)
+        for server, options in (
+            (self.serve("--limit-body", "100"), ["--http1.1"]),
+            (self.serve("--limit-body", "100"), ["--http2-prior-knowledge"]),
+            (self.serve("--limit-body", "100", "--tls-cert", str(self.pem)), ["--http2", "-k"]),
+        ):
+            url = f"{'https' if '-k' in options else 'http'}://127.0.0.1:{server.port}/file.txt"
+            for expect in ("Expect:", "Expect: 100-continue"):
+                sent = [require("curl"), "-sS", *options, "-H", expect, "--data-binary", f"@{upload}", url]
+                out = self.run_tool(*sent, "-w", " %{http_code}")
+                self.assertRegex(out, r"(?s)^413 Payload Too Large: .* 413$")

@@ -35,7 +35,7 @@ class Idle(Case):
         before = server.memory()
         connections = [connect() for _ in range(COUNT)]
         each = (server.memory() - before) / COUNT
-        self.assertEqual(server.established(), COUNT)
+        self.assertGreaterEqual(server.established(), COUNT)
         for held in connections:
             held.close()
         until("they are gone", lambda: server.established() == 0)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from tests.python.carriers import Carrier
+from tests.python.carriers import Carrier, Http2, Http2Tls, Tls
 from tests.python.environments import Python, newest, pythons
 from tests.support import PATIENCE, Answer, Folder, Started, StrPath, Wire, until
 
@@ -198,6 +198,28 @@ def on_every_python(core: Sequence[type[HostCase]], newest_only: Sequence[type[H
         for case, python, suffix in chosen:
             members = {"python": python, "__module__": case.__module__, "__doc__": case.__doc__}
             suite.addTests(loader.loadTestsFromTestCase(type(case.__name__ + suffix, (case,), members)))
+        return suite
+
+    return load_tests
+
+
+def on_every_carrier(tables: Sequence[type[HostCase]], of_http_1: Sequence[str]) -> Loader:
+    """A module's `load_tests`: each of `tables` within TLS and by HTTP/2; there without the tests `of_http_1` alone."""
+
+    def load_tests(loader: unittest.TestLoader, _: Any, __: Any) -> unittest.TestSuite:
+        suite = unittest.TestSuite()
+        carriers: tuple[type[Carrier], ...] = (Tls, Http2, Http2Tls)
+        for carrier in carriers:
+            for case in tables:
+                members: dict[str, Any] = {
+                    "python": newest(),
+                    "CARRIER": carrier,
+                    "__module__": case.__module__,
+                }
+                if carrier.version == "HTTP/2.0":
+                    members |= {name: None for name in of_http_1 if hasattr(case, name)}
+                chosen = type(f"{case.__name__}_{carrier.__name__}", (case,), members)
+                suite.addTests(loader.loadTestsFromTestCase(chosen))
         return suite
 
     return load_tests

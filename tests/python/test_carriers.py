@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import unittest
-from typing import Any
-
 from tests.python import (
     test_handlers,
     test_wsgi_answer,
@@ -12,9 +9,7 @@ from tests.python import (
     test_wsgi_request,
     test_wsgi_stream,
 )
-from tests.python.carriers import Carrier, Http2, Http2Tls, Tls
-from tests.python.environments import newest
-from tests.python.hosting import HostCase
+from tests.python.hosting import HostCase, on_every_carrier
 
 TABLES: tuple[type[HostCase], ...] = (
     test_wsgi_answer.Start,
@@ -44,23 +39,10 @@ OF_HTTP_1 = (
     "test_connection_close_is_obeyed",
     "test_http_1_0",
     "test_known_length_keeps_http_1_0",
-    "test_not_to_http_1_0",
     "test_unknown_length_closes_http_1_0",
     "test_chunk_by_chunk_to_http_1_0",
     "test_a_request",  # reads its request line from the socket, as HTTP/1
     "test_no_continue_behind_the_head",  # a 100 that comes before the head is as good
 )
 
-
-def load_tests(loader: unittest.TestLoader, _: Any, __: Any) -> unittest.TestSuite:
-    """Each table once for each carrier."""
-    suite = unittest.TestSuite()
-    carriers: tuple[type[Carrier], ...] = (Tls, Http2, Http2Tls)
-    for carrier in carriers:
-        for case in TABLES:
-            members: dict[str, Any] = {"python": newest(), "CARRIER": carrier, "__module__": __name__}
-            if carrier.version == "HTTP/2.0":
-                members |= {name: None for name in OF_HTTP_1 if hasattr(case, name)}
-            chosen = type(f"{case.__name__}_{carrier.__name__}", (case,), members)
-            suite.addTests(loader.loadTestsFromTestCase(chosen))
-    return suite
+load_tests = on_every_carrier(TABLES, OF_HTTP_1)

@@ -3,9 +3,10 @@
 //! A client may send on only when a chunk has been used (RFC 9113 §5.2): that is the back-pressure.
 
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -13,14 +14,19 @@ use h2::RecvStream;
 use http::StatusCode;
 use http_body::{Frame, SizeHint};
 
+use super::LINGER;
 use super::stream::Responder;
 use crate::body::BoxError;
 use crate::http1::Fault;
+use crate::server::Shared;
 use crate::server::clock::Deadline;
+
+/// What a client sends, shared by who reads it and who answers.
+pub(super) type Received = Arc<Mutex<RecvStream>>;
 
 /// The handler's end.
 pub(super) struct Content {
-    pub(super) receive: RecvStream,
+    pub(super) receive: Received,
     /// What is left, if the length was declared.
     pub(super) left: Option<u64>,
     /// How many bytes may still come (`--limit-body`).
@@ -58,7 +64,7 @@ impl Content {
         }
         let lent = std::mem::take(&mut self.lent);
         // Refused only where the stream is gone, which the next line tells.
-        let _ = self.receive.flow_control().release_capacity(lent);
+        let _ = self.received().flow_control().release_capacity(lent);
         match self.poll_gathered(cx) {
             Poll::Ready(Some(Ok(data))) => {
                 self.deadline.disarm();
@@ -100,10 +106,11 @@ impl Content {
 
 impl Content {
     /// What has come, in one piece: a small frame costs more, here and in `h2`, than what is in it.
-    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
+    fn poll_gathered(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
         let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+        let mut receive = self.received();
         while first.len().max(all.len()) < GATHERED {
-            match self.receive.poll_data(cx) {
+            match receive.poll_data(cx) {
                 Poll::Ready(Some(Ok(data))) if first.is_empty() => first = data,
                 Poll::Ready(Some(Ok(data))) => {
                     if all.is_empty() {
@@ -116,6 +123,10 @@ impl Content {
             }
         }
         Poll::Ready(Some(Ok(if all.is_empty() { first } else { all.freeze() })))
+    }
+
+    fn received(&self) -> MutexGuard<'_, RecvStream> {
+        self.receive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,7 +142,7 @@ impl http_body::Body for Content {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.receive.is_end_stream()
+        self.received().is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -142,8 +153,33 @@ impl http_body::Body for Content {
 impl Drop for Content {
     fn drop(&mut self) {
         self.deadline.disarm();
-        let _ = self.receive.flow_control().release_capacity(self.lent);
+        let _ = self.received().flow_control().release_capacity(self.lent);
     }
+}
+
+/// Reads on behind an answer that came before its request was whole, until the client is done, though not for long. A reset at once
+/// would be as right (RFC 9113 §8.1), but there are clients that forget the answer over it, curl 7.88 for one.
+pub(super) async fn linger(receive: Received, shared: &Shared) {
+    let Some(receive) = Arc::into_inner(receive) else { return }; // its handler has not done with it
+    let mut receive = receive.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if receive.is_end_stream() {
+        return;
+    }
+    let deadline = shared.clock.deadline();
+    deadline.arm(LINGER);
+    poll_fn(|cx| {
+        deadline.belongs_to(cx);
+        while !deadline.is_over() {
+            match ready!(receive.poll_data(cx)) {
+                // Refused only where the stream is gone, which the next turn tells.
+                Some(Ok(data)) => drop(receive.flow_control().release_capacity(data.len())),
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    })
+    .await;
+    deadline.disarm();
 }
 
 /// From how many bytes on content is not waited for in the company of more: a frame of the usual size is passed on as it is.

@@ -11,13 +11,12 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Method, StatusCode, Version};
 
 use super::Open;
-use super::content::{Content, Faults};
+use super::content::{self, Content, Faults, Received};
 use super::head::Head;
 use super::send::{Sender, Sent};
 use crate::answer::{self, Answered};
 use crate::body::Body;
 use crate::finish::log::Outcome;
-use crate::http1::head::Malformed;
 use crate::http1::reply;
 use crate::interim::Way;
 use crate::request::{Peer, Request};
@@ -40,16 +39,17 @@ pub(super) async fn run(
     shared: Arc<Shared>,
 ) {
     let (parts, receive) = request.into_parts();
+    let receive = Arc::new(Mutex::new(receive));
     let responder = Responder(Arc::new(Mutex::new(Some(respond))));
     let deadline = shared.clock.deadline();
     let head_only = parts.method == Method::HEAD;
     let answered = match Head::parse(parts, &shared.limits) {
-        Err(malformed) => refuse(&shared, &peer, malformed, receive),
+        Err(malformed) => answer::refuse(&shared.site, &peer, malformed),
         Ok(head) => {
             let (faults, way) = (Faults::default(), Arc::new(Way::default()));
             let line = head.line.clone();
             let request = Request {
-                body: content(&head, receive, &responder, &deadline, &faults, &shared).unwrap_or_default(),
+                body: content(&head, &receive, &responder, &deadline, &faults, &shared).unwrap_or_default(),
                 method: head.method,
                 target: head.target,
                 version: Version::HTTP_2,
@@ -67,6 +67,8 @@ pub(super) async fn run(
     };
     let Answered { response, seen, permit } = answered;
     let status = response.status();
+    // What is on its way during a longer answer must not hold up other streams.
+    let rest = matches!(response.body(), Body::Empty | Body::Bytes(_)).then_some(receive);
     let sender = Sender { responder, deadline, shared: &shared };
     let Sent { bytes, complete } = sender.respond(response, head_only).await;
     drop(permit);
@@ -76,28 +78,25 @@ pub(super) async fn run(
         open.given_up()
     }
     shared.site.log.done(seen, Outcome { status, bytes_sent: bytes, complete });
-}
-
-/// The answer to a head that is none; its content is not looked at.
-fn refuse(shared: &Shared, peer: &Peer, malformed: Malformed, receive: RecvStream) -> Answered {
-    drop(receive);
-    answer::refuse(&shared.site, peer, malformed)
+    if let Some(rest) = rest.filter(|_| complete) {
+        content::linger(rest, &shared).await;
+    }
 }
 
 /// The way a request's content takes to its handler; `None` where there is none.
 fn content(
     head: &Head,
-    receive: RecvStream,
+    receive: &Received,
     responder: &Responder,
     deadline: &Arc<Deadline>,
     faults: &Faults,
     shared: &Shared,
 ) -> Option<Body> {
-    if receive.is_end_stream() {
+    if receive.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream() {
         return None;
     }
     Some(Body::Stream(Box::pin(Content {
-        receive,
+        receive: Arc::clone(receive),
         left: head.length,
         allowed: shared.site.guard.limit_body(),
         lent: 0,
