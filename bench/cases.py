@@ -58,6 +58,7 @@ def of_nginx(at_most: float) -> tuple[Target, ...]:
     return (Target(at_most, to="nginx"), Target(0.05, to="http.server"), *shown)
 
 
+ASYNCHRONOUS = ("salver-py", "uvicorn", "granian-asgi", "hypercorn")
 HOSTS = ("salver-py", "bjoern", "fastwsgi", "granian", "uwsgi", "gunicorn", "waitress")
 GREETING = Load("/", length=len(content.SMALL_BODY), holds=content.SMALL_BODY)
 
@@ -65,6 +66,12 @@ GREETING = Load("/", length=len(content.SMALL_BODY), holds=content.SMALL_BODY)
 def of_hosts(**at_most: float) -> tuple[Target, ...]:
     """The targets of a row that servers of WSGI applications can do; peers that are not named are shown."""
     return tuple(Target(at_most.get(peer), of=HOSTS[0], to=peer) for peer in HOSTS[1:])
+
+
+def of_asynchronous(**at_most: float) -> tuple[Target, ...]:
+    """The targets of a row that servers of ASGI applications can do."""
+    limits = {name.replace("_", "-"): limit for name, limit in at_most.items()}
+    return tuple(Target(limits.get(peer), of=ASYNCHRONOUS[0], to=peer) for peer in ASYNCHRONOUS[1:])
 
 
 def of_secure(at_most: float) -> tuple[Target, ...]:
@@ -183,7 +190,7 @@ CASES = (
         UNDER_LOAD,
         secure.NAMES,
         replace(SMALL, connections=16, streams=16, per_second=30_000, secure=True),
-        of_secure(1.0),
+        of_secure(0.9),
     ),
     Case(
         "tls-1m",
@@ -191,16 +198,18 @@ CASES = (
         UNDER_LOAD,
         secure.NAMES,
         Load(content.LARGE, connections=16, length=content.LARGE_LENGTH, per_second=600, secure=True),
-        of_secure(1.05),
+        of_secure(1.0),
     ),
-    Case("handshake", "whole handshakes", GREETED, secure.NAMES, replace(SMALL, secure=True), of_secure(1.0)),
+    Case(
+        "handshake", "whole handshakes", GREETED, secure.NAMES, replace(SMALL, secure=True), of_secure(1.05)
+    ),
     Case(
         "wsgi",
         "WSGI hello, 64 connections",
         UNDER_LOAD,
         HOSTS,
         replace(GREETING, application="plain:hello"),
-        of_hosts(bjoern=1.0, fastwsgi=1.0, granian=1.0, uwsgi=1.0, gunicorn=0.2, waitress=0.2),
+        of_hosts(bjoern=0.85, fastwsgi=0.85, granian=0.65, uwsgi=1.0, gunicorn=0.2, waitress=0.2),
     ),
     Case(
         "flask",
@@ -208,7 +217,7 @@ CASES = (
         UNDER_LOAD,
         HOSTS,
         replace(GREETING, application="with_flask:app"),
-        of_hosts(bjoern=1.05, fastwsgi=1.05, granian=1.0, uwsgi=1.0, gunicorn=1.0, waitress=1.0),
+        of_hosts(bjoern=0.95, fastwsgi=0.95, granian=0.95, uwsgi=0.95, gunicorn=0.95, waitress=0.95),
     ),
     Case(
         "echo",
@@ -216,7 +225,7 @@ CASES = (
         UNDER_LOAD,
         HOSTS,
         Load("/", length=len(POSTED), holds=POSTED, body=POSTED, application="plain:echo"),
-        of_hosts(bjoern=1.0, fastwsgi=1.0, granian=1.0, uwsgi=1.0, gunicorn=1.0, waitress=1.0),
+        of_hosts(bjoern=1.0, fastwsgi=1.0, granian=0.9, uwsgi=1.0, gunicorn=1.0, waitress=1.0),
     ),
     Case(
         "sleep",
@@ -236,6 +245,46 @@ CASES = (
         UNDER_LOAD,
         ("salver-py", "http.server-class"),
         replace(GREETING, application="plain:Handler"),
-        (Target(0.5, of="salver-py", to="http.server-class"),),
+        (Target(0.1, of="salver-py", to="http.server-class"),),
+    ),
+    Case(
+        "asgi",
+        "ASGI hello, 64 connections",
+        UNDER_LOAD,
+        ASYNCHRONOUS,
+        replace(GREETING, application="asynchronous:hello"),
+        of_asynchronous(granian_asgi=0.60, uvicorn=0.45, hypercorn=0.2),
+    ),
+    Case(
+        "asgi-echo",
+        "ASGI echo of a 10 KB POST, 64 connections",
+        UNDER_LOAD,
+        ASYNCHRONOUS,
+        Load("/", length=len(POSTED), holds=POSTED, body=POSTED, application="asynchronous:echo"),
+        of_asynchronous(granian_asgi=0.75, uvicorn=0.75, hypercorn=0.75),
+    ),
+    Case(
+        "fastapi",
+        "JSON by FastAPI, 64 connections",
+        UNDER_LOAD,
+        ASYNCHRONOUS,
+        Load("/", holds=b"Hello, world!", application="with_fastapi:app"),
+        of_asynchronous(granian_asgi=0.90, uvicorn=0.90, hypercorn=0.90),
+    ),
+    Case(
+        "websocket",
+        "WebSocket echo of 100 bytes, 64 connections",
+        UNDER_LOAD,
+        ASYNCHRONOUS,
+        replace(GREETING, application="asynchronous:hello", message=100),
+        of_asynchronous(granian_asgi=0.80, uvicorn=0.80, hypercorn=0.80),
+    ),
+    Case(
+        "workers",
+        "13-byte file, 64 connections, one worker and two on one core",
+        UNDER_LOAD,
+        ("salver", "salver-two"),
+        SMALL,
+        (Target(1.05, of="salver-two", to="salver"),),
     ),
 )

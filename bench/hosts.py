@@ -46,6 +46,26 @@ def granian(place: Place) -> list[str]:
     return [place.program, "-m", "granian", *options, *threads, place.application]
 
 
+def granian_asgi(place: Place) -> list[str]:
+    """One worker on uvloop, with WebSockets, its log off."""
+    options = ["--interface", "asgi", "--http", "1", "--no-log", "--host", "127.0.0.1", "--loop", "uvloop"]
+    options += ["--port", str(place.port), "--working-dir", str(APPLICATIONS)]
+    return [place.program, "-m", "granian", *options, place.application]
+
+
+def uvicorn(place: Place) -> list[str]:
+    """One process on uvloop and httptools, its access log off."""
+    options = ["--host", "127.0.0.1", "--port", str(place.port), "--app-dir", str(APPLICATIONS)]
+    options += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error"]
+    return [place.program, "-m", "uvicorn", *options, place.application]
+
+
+def hypercorn(place: Place) -> list[str]:
+    """One worker on uvloop; it has no log unless asked."""
+    options = ["--bind", f"127.0.0.1:{place.port}", "--worker-class", "uvloop", "--workers", "1"]
+    return [place.program, str(APPLICATIONS / "within.py"), "hypercorn", *options, place.application]
+
+
 def uwsgi(place: Place) -> list[str]:
     """One worker that speaks HTTP/1.1 itself, without its router and its log."""
     module, _, attribute = place.application.partition(":")
@@ -85,6 +105,9 @@ HOSTS = (
     Server("uwsgi", "py:uwsgi", uwsgi, optional=True),
     Server("gunicorn", "py:gunicorn", gunicorn),
     Server("waitress", "py:waitress", waitress, optional=True),
+    Server("uvicorn", "py:uvicorn", uvicorn),
+    Server("granian-asgi", "py:granian", granian_asgi),
+    Server("hypercorn", "py:hypercorn", hypercorn),
     Server("http.server-class", "py:http.server", http_server),
 )
 CONTESTANTS = (*SERVERS, *secure.SERVERS, *HOSTS)

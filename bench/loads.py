@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import sockets
 from bench.client import HOST, Failed
+from bench.outcome import Outcome
 from bench.stats import percentile
 
 
@@ -32,22 +34,15 @@ class Load:
     body: bytes = b""  #: what is sent, by POST
     streams: int = 0  #: by HTTP/2, so many at once on each connection; 0: by HTTP/1.1
     secure: bool = False  #: within TLS
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a load generator saw."""
-
-    requests: int
-    seconds: float
-    p99_ms: float
-    socket_errors: int
+    message: int = 0  #: a WebSocket's messages of so many bytes, one at a time on each connection
 
 
 def drive(
     programs: Mapping[str, str], load: Load, port: int, fields: Mapping[str, str], seconds: int
 ) -> Outcome:
     """Loads the server for about `seconds`. Any answer that is not 2xx or 3xx spoils it."""
+    if load.message:
+        return sockets.talk(port, load.path, load.connections, load.message, seconds)
     url = f"{'https' if load.secure else 'http'}://{HOST}:{port}{load.path}"
     with tempfile.TemporaryDirectory(prefix="bench-load-") as folder:
         if load.per_second is None:

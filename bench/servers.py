@@ -53,6 +53,11 @@ def salver(place: Place, log: str = "off") -> list[str]:
     return [place.program, "--bind", "127.0.0.1:0", "--directory", str(place.root), "--access-log", log]
 
 
+def salver_two(place: Place) -> list[str]:
+    """salver with two workers below a supervisor."""
+    return [*salver(place), "--workers", "2"]
+
+
 def salver_logging(place: Place) -> list[str]:
     """salver with its default log line, in a file."""
     return salver(place, log=str(place.scratch / "access.log"))
@@ -204,6 +209,7 @@ SERVERS = (
     Server("http.server", "python", http_server, Port.PRINTED),
     Server("floor", "floor", floor, Port.PRINTED),
     Server("lighttpd", "lighttpd", lighttpd, optional=True),
+    Server("salver-two", "salver", salver_two, Port.PRINTED),
     Server("salver-cgi", "salver", salver_cgi, Port.PRINTED),
     Server("lighttpd-cgi", "lighttpd", lighttpd_cgi),
     Server("apache-cgid", "apache", apache_cgid),

@@ -10,11 +10,13 @@ import sys
 import threading
 import unittest
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 
-from bench import client, loads, plot, process, report, run, stats, tools
+from bench import client, loads, plot, process, report, run, sockets, stats, tools
 from bench.cases import CASES, How, Target
 from bench.hosts import CONTESTANTS
+from bench.outcome import Outcome
 from bench.report import Row, Run
 from bench.stats import Sample
 
@@ -66,7 +68,7 @@ class Loads(unittest.TestCase):
 
     def test_h2load(self) -> None:
         log = "".join(f"1700000000000000\t200\t{1000 * number}\n" for number in range(1, 41))
-        self.assertEqual(loads.parse_h2load(H2LOAD, log), loads.Outcome(40, 0.8125, 40.0, 0))
+        self.assertEqual(loads.parse_h2load(H2LOAD, log), Outcome(40, 0.8125, 40.0, 0))
 
     def test_h2load_spoiled(self) -> None:
         with self.assertRaisesRegex(client.Failed, "3 of 43 requests failed"):
@@ -265,6 +267,36 @@ class Tables(unittest.TestCase):
         self.assertEqual(plot.ticks(10.0), [0.0, 2.5, 5.0, 7.5, 10.0])
         for end in (0.013, 0.9, 7.3, 839.0, 36_000.0):
             self.assertTrue(3 <= len(plot.ticks(end)) <= 7 and plot.ticks(end)[-1] <= end * 1.001, end)
+
+
+class Sockets(unittest.TestCase):
+    """The load of WebSockets."""
+
+    def test_echoes_are_counted(self) -> None:
+        outcome = self.talk(lambda payload: bytes([0x82, len(payload)]) + payload)
+        self.assertGreater(outcome.requests, 10)
+        self.assertGreater(outcome.p99_ms, 0)
+
+    def test_what_is_no_echo_is_noticed(self) -> None:
+        with self.assertRaises(client.Failed):
+            self.talk(lambda payload: bytes([0x82, len(payload)]) + payload[::-1])
+
+    def talk(self, answer: Callable[[bytes], bytes]) -> Outcome:
+        """The load on a server that answers a message with that."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=self.serve, args=(listener, answer), daemon=True).start()
+            return sockets.talk(listener.getsockname()[1], "/", 1, 100, 0.2)
+
+    def serve(self, listener: socket.socket, answer: Callable[[bytes], bytes]) -> None:
+        """One connection, and messages of 100 bytes."""
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as file:
+            while file.readline() != b"\r\n":
+                pass
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+            while len(sent := file.read(106)) == 106:
+                mask, masked = sent[2:6], sent[6:]
+                connection.sendall(answer(bytes(byte ^ mask[at % 4] for at, byte in enumerate(masked))))
 
 
 class Options(unittest.TestCase):
