@@ -397,6 +397,15 @@ class Wire:
         self.close()
 
 
+def curl(url: str, *options: str) -> bytes:
+    """What curl writes to standard output; it has to succeed."""
+    command = [require("curl"), "--silent", "--show-error", "--max-time", "60", *options, url]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)}: {done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
 def until(what: str, condition: Callable[[], bool], seconds: float = PATIENCE) -> float:
     """Wait until `condition` holds; the seconds it took. Fails with `what` if it never does."""
     start = time.monotonic()

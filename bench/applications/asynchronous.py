@@ -1,4 +1,4 @@
-"""The applications of the rows about ASGI: `asynchronous:hello`, which also echoes on WebSockets, and `asynchronous:echo`."""
+"""The applications of the rows about ASGI: `asynchronous:hello` also echoes on WebSockets."""
 
 from __future__ import annotations
 

@@ -1,18 +1,8 @@
 // Two pages of Chromium in one room: `node chat.mjs URL WORDS LIST` prints, as JSON, what each of them saw said. WORDS and LIST are
 // selectors of the text field of a form, and of what was said; the page's WebSocket is its global `socket`.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createRequire } from 'node:module';
+import { close, open } from '../chromium.mjs';
 
-const { chromium } = createRequire(join(process.env.BUILD, 'x.js'))('playwright-core');
-
-const profile = mkdtempSync(join(tmpdir(), 'salver-chromium-'));
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
-});
+const context = await open();
 try {
   const [url, words, list] = process.argv.slice(2);
   const pages = [];
@@ -36,6 +26,5 @@ try {
   for (const page of pages) seen.push(await page.locator(`${list} li`).allInnerTexts());
   console.log(JSON.stringify(seen));
 } finally {
-  await context.close();
-  rmSync(profile, { recursive: true, force: true });
+  await close(context);
 }

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
+from tests import chromium
 from tests.asgi.hosting import TARGET, OwnAsgi
 from tests.asgi.test_websocket import TEXT, frame, read, shake
-from tests.clients.test_chromium import playwright
 from tests.python.hosting import on_every_python
-from tests.support import BUILD, PATIENCE, REPOSITORY, require, until
+from tests.support import REPOSITORY, curl, until
 
 SITES = Path(__file__).with_name("sites")
+CHAT = Path(__file__).with_name("chat.mjs")
 TOUR = REPOSITORY / "examples" / "tour"
 
 
@@ -22,18 +22,7 @@ class Sites(OwnAsgi):
 
     def curl(self, path: str, *options: str) -> str:
         """What curl prints; it has to succeed."""
-        command = [
-            require("curl"),
-            "--silent",
-            "--show-error",
-            "--max-time",
-            "30",
-            *options,
-            self.host.url + path,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
+        return curl(self.host.url + path, *options).decode()
 
     def test_fastapi(self) -> None:
         self.start(target=f"{SITES / 'fastapi_site.py'}:app")
@@ -78,24 +67,8 @@ class Sites(OwnAsgi):
 
     def chat(self, words: str, heard: str) -> None:
         """Two pages talk to each other."""
-        playwright()
-        environment = {
-            **os.environ,
-            "BUILD": str(BUILD),
-            "CHROMIUM": require("chromium"),
-            "NO_PROXY": "127.0.0.1",
-        }
-        script = str(Path(__file__).with_name("chat.mjs"))
-        done = subprocess.run(
-            [require("node", "nodejs"), script, self.host.url, words, heard],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=8 * PATIENCE,
-            check=False,
-        )
-        self.assertEqual(done.returncode, 0, done.stderr + self.host.log()[-2000:])
-        self.assertEqual(json.loads(done.stdout), [["grüß dich", "<b>hello</b>"]] * 2)
+        seen = json.loads(chromium.run(CHAT, self.host.url, words, heard))
+        self.assertEqual(seen, [["grüß dich", "<b>hello</b>"]] * 2)
 
     def test_two_pages_of_chromium_in_a_room_of_channels(self) -> None:
         self.start(target=f"{SITES / 'channels_site.py'}:app")

@@ -1,28 +1,21 @@
 // Drives Chromium: `node drive.mjs SCENARIO URL` prints what it saw as JSON. Every scenario of scenarios.mjs gets a fresh profile,
 // and every console message and every request that leaves the machine is in the result.
-import { createRequire } from 'node:module';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as chromium from '../chromium.mjs';
 import { scenarios } from './scenarios.mjs';
 
-const require = createRequire(join(process.env.BUILD, 'x.js'));
-const { chromium } = require('playwright-core');
-const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const axe = readFileSync(chromium.require.resolve('axe-core/axe.min.js'), 'utf8');
 const screenshots = join(process.env.BUILD, 'screenshots');
 mkdirSync(screenshots, { recursive: true });
 
 const [name, url] = process.argv.slice(2);
 const seen = { messages: [], foreign: [], failed: [] };
-const profiles = [];
+const contexts = [];
 
 /** A page of its own: `{ dark, phone, js }`. */
 async function open({ dark = false, phone = false, js = true, motion = 'no-preference' } = {}) {
-  const profile = mkdtempSync(join(tmpdir(), 'salver-chromium-'));
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync'],
+  const context = await chromium.open({
     colorScheme: dark ? 'dark' : 'light',
     reducedMotion: motion,
     javaScriptEnabled: js,
@@ -31,7 +24,7 @@ async function open({ dark = false, phone = false, js = true, motion = 'no-prefe
     locale: 'en-GB',
     timezoneId: 'UTC',
   });
-  profiles.push([context, profile]);
+  contexts.push(context);
   context.on('request', (request) => {
     const { protocol, hostname } = new URL(request.url());
     if (protocol.startsWith('http') && hostname !== '127.0.0.1') seen.foreign.push(request.url());
@@ -61,8 +54,5 @@ try {
   const result = await scenarios[name](url, tools);
   console.log(JSON.stringify({ ...seen, ...result }));
 } finally {
-  for (const [context, profile] of profiles) {
-    await context.close();
-    rmSync(profile, { recursive: true, force: true });
-  }
+  for (const context of contexts) await chromium.close(context);
 }

@@ -1,18 +1,8 @@
 // Drives Chromium: `node browse.mjs URL LINK…` opens URL, clicks the first link with each text in turn, and prints what it
 // saw as JSON: title, text and errors of every page, and the status of everything that was loaded.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createRequire } from 'node:module';
+import { close, open } from '../chromium.mjs';
 
-const { chromium } = createRequire(join(process.env.BUILD, 'x.js'))('playwright-core');
-
-const profile = mkdtempSync(join(tmpdir(), 'salver-chromium-'));
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
-});
+const context = await open();
 try {
   const [url, ...links] = process.argv.slice(2);
   const page = await context.newPage();
@@ -29,6 +19,5 @@ try {
   }
   console.log(JSON.stringify({ pages, loaded }));
 } finally {
-  await context.close();
-  rmSync(profile, { recursive: true, force: true });
+  await close(context);
 }

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests import chromium
 from tests.cgi_programs.programs import Scripts, program
-from tests.clients.test_chromium import playwright
-from tests.support import BUILD, require
 
 GITWEB = "/usr/share/gitweb/gitweb.cgi"
 CGIT = "/usr/lib/cgit/cgit.cgi"
-SECONDS = 120
+BROWSE = Path(__file__).with_name("browse.mjs")
 
 
 class Browsers(Scripts):
@@ -22,19 +19,7 @@ class Browsers(Scripts):
 
     def browse(self, url: str, *links: str) -> list[dict[str, str]]:
         """The pages that Chromium sees; everything they load is there."""
-        playwright()
-        environment = {
-            **os.environ,
-            "BUILD": str(BUILD),
-            "CHROMIUM": require("chromium"),
-            "NO_PROXY": "127.0.0.1",
-        }
-        command = [require("node", "nodejs"), str(Path(__file__).with_name("browse.mjs")), url, *links]
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-        self.assertEqual(done.returncode, 0, done.stderr)
-        seen: dict[str, Any] = json.loads(done.stdout)
+        seen: dict[str, Any] = json.loads(chromium.run(BROWSE, url, *links))
         failed = [load for load in seen["loaded"] if load[0] != 200 and load[1] != "/favicon.ico"]
         self.assertEqual(failed, [])
         self.assertTrue(any(path.endswith(".css") for _, path in seen["loaded"]), seen["loaded"])

@@ -1,18 +1,8 @@
 // Drives Chromium: `node seek.mjs draw COUNT` prints noisy pictures as WebP data URLs, one a line;
 // `node seek.mjs seek URL` plays the film behind URL, seeks twice, and prints what it saw as JSON.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createRequire } from 'node:module';
+import { close, open } from '../chromium.mjs';
 
-const { chromium } = createRequire(join(process.env.BUILD, 'x.js'))('playwright-core');
-
-const profile = mkdtempSync(join(tmpdir(), 'salver-chromium-'));
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required'],
-});
+const context = await open({}, '--autoplay-policy=no-user-gesture-required');
 try {
   const [verb, argument] = process.argv.slice(2);
   const page = await context.newPage();
@@ -26,8 +16,7 @@ try {
     console.log(JSON.stringify({ ...seen, statuses }));
   }
 } finally {
-  await context.close();
-  rmSync(profile, { recursive: true, force: true });
+  await close(context);
 }
 
 function draw(count) {

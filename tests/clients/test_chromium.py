@@ -4,64 +4,28 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import subprocess
 from pathlib import Path
 
+from tests import chromium
 from tests.clients.webm import film, vp8_frame
-from tests.support import BUILD, Case, fail, require
+from tests.support import Case
 
 PICTURES = 8
 FRAMES = 600  # of about 100 kB: far more than the browser reads ahead
-SECONDS = 120
-
-
-def playwright() -> None:
-    """playwright-core in the build folder."""
-    if (BUILD / "node_modules" / "playwright-core").is_dir():
-        return
-    BUILD.mkdir(exist_ok=True)
-    command = [
-        require("npm"),
-        "install",
-        "--silent",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-        str(BUILD),
-        "playwright-core",
-    ]
-    if subprocess.run(command, check=False).returncode != 0:
-        fail(f"playwright-core is not installed: {' '.join(command)}")
+SEEK = Path(__file__).with_name("seek.mjs")
 
 
 class Chromium(Case):
     """The film is made here: pictures drawn by the browser, put together by `webm`."""
 
-    def node(self, *arguments: str) -> str:
-        """What seek.mjs prints."""
-        environment = {
-            **os.environ,
-            "BUILD": str(BUILD),
-            "CHROMIUM": require("chromium"),
-            "NO_PROXY": "127.0.0.1",
-        }
-        command = [require("node", "nodejs"), str(Path(__file__).with_name("seek.mjs")), *arguments]
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
-
     def test_seeking_in_a_film(self) -> None:
-        playwright()
-        urls = self.node("draw", str(PICTURES)).split()
+        urls = chromium.run(SEEK, "draw", str(PICTURES)).split()
         pictures = [vp8_frame(base64.b64decode(url.partition(",")[2])) for url in urls]
         content = film([pictures[index % PICTURES] for index in range(FRAMES)], 640, 480, 1000)
         self.folder.write("film.webm", content)
         server = self.serve()
-        seen = json.loads(self.node("seek", f"{server.url}/film.webm"))
+        seen = json.loads(chromium.run(SEEK, "seek", f"{server.url}/film.webm"))
         self.assertEqual((seen["duration"], seen["width"]), (FRAMES, 640))
         self.assertAlmostEqual(seen["times"][0], 0.9, places=2)
         self.assertAlmostEqual(seen["times"][1], 0.5, places=2)

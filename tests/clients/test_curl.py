@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import re
-import subprocess
 
-from tests.support import Case, require
+from tests.support import Case, curl
 
 
 class Curl(Case):
@@ -21,18 +20,7 @@ class Curl(Case):
 
     def curl(self, path: str, *options: str) -> bytes:
         """What curl writes to standard output."""
-        command = [
-            require("curl"),
-            "--silent",
-            "--show-error",
-            "--max-time",
-            "30",
-            *options,
-            self.server.url + path,
-        ]
-        done = subprocess.run(command, capture_output=True, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr.decode())
-        return done.stdout
+        return curl(self.server.url + path, *options)
 
     def test_resume_of_half_a_file(self) -> None:
         half = self.folder.write("half.bin", self.content[:150_000])

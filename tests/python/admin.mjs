@@ -1,18 +1,8 @@
 // Drives Chromium through Django's admin: `node admin.mjs URL USER PASSWORD` prints what it saw as JSON. It is refused with a
 // wrong password, logs in (with the CSRF token of the form), makes a group, changes it, finds it, removes it, and logs out.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createRequire } from 'node:module';
+import { close, open } from '../chromium.mjs';
 
-const { chromium } = createRequire(join(process.env.BUILD, 'x.js'))('playwright-core');
-
-const profile = mkdtempSync(join(tmpdir(), 'salver-chromium-'));
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
-});
+const context = await open();
 try {
   const [url, user, password] = process.argv.slice(2);
   const page = await context.newPage();
@@ -51,6 +41,5 @@ try {
   seen.left = await page.innerText('#content');
   console.log(JSON.stringify(seen));
 } finally {
-  await context.close();
-  rmSync(profile, { recursive: true, force: true });
+  await close(context);
 }

@@ -6,11 +6,10 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
 
-from tests.clients.test_chromium import playwright
+from tests import chromium
 from tests.python.hosting import Host, OwnHosts, on_every_python
-from tests.support import BUILD, PATIENCE, require
+from tests.support import PATIENCE
 
 SETTINGS = """
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
@@ -19,6 +18,7 @@ STATIC_ROOT = BASE_DIR / "collected"
 DATABASES["default"]["OPTIONS"] = {"timeout": 20}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 """
+ADMIN = Path(__file__).with_name("admin.mjs")
 USER, PASSWORD = "operator", "of a test"
 
 
@@ -56,29 +56,8 @@ class Django(OwnHosts):
         static = f"--mount=/static=files:{self.folder.path}/collected"
         return self.serve("project.wsgi:application", static, folder=self.folder.path)
 
-    def play(self, url: str) -> Any:
-        """What Chromium saw."""
-        playwright()
-        environment = {
-            **os.environ,
-            "BUILD": str(BUILD),
-            "CHROMIUM": require("chromium"),
-            "NO_PROXY": "127.0.0.1",
-        }
-        script = str(Path(__file__).with_name("admin.mjs"))
-        done = subprocess.run(
-            [require("node", "nodejs"), script, url, USER, PASSWORD],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=8 * PATIENCE,
-            check=False,
-        )
-        self.assertEqual(done.returncode, 0, done.stderr + self.host.log()[-2000:])
-        return json.loads(done.stdout)
-
     def test_the_admin_in_a_browser(self) -> None:
-        seen = self.play(self.start().url)
+        seen = json.loads(chromium.run(ADMIN, self.start().url, USER, PASSWORD))
         self.assertEqual((seen["sentTo"], seen["came"]), ("/admin/login/", "/admin/auth/group/add/"))
         self.assertIn("Please enter the correct username", seen["refused"])
         self.assertIn("Gruppe ä", seen["made"])

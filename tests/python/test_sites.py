@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from tests.python.hosting import Host, OwnHosts, on_every_python
-from tests.support import PATIENCE, require
+from tests.support import PATIENCE, curl, require
 
 SITES = Path(__file__).with_name("sites")
 CLIENTS = Path(__file__).with_name("clients")
@@ -26,18 +26,7 @@ class Sites(OwnHosts):
 
     def curl(self, path: str, *options: str) -> str:
         """What curl prints; it has to succeed."""
-        command = [
-            require("curl"),
-            "--silent",
-            "--show-error",
-            "--max-time",
-            "60",
-            *options,
-            self.host.url + path,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
+        return curl(self.host.url + path, *options).decode()
 
     def client(self, name: str, *arguments: str) -> None:
         """A client of the folder `clients`, in the environment; it has to succeed."""
