@@ -196,6 +196,7 @@ impl Exchange {
     pub(super) fn wake_connection(&self, mut state: MutexGuard<'_, State>) {
         let connection = state.connection.take();
         drop(state);
+        self.hub.turns.progress();
         if let Some(connection) = connection {
             self.hub.turns.wake(connection);
         }

@@ -288,7 +288,15 @@ impl PyHub {
             let _ = rustix::io::read(bell, &mut [0; 8]);
             hub.flush_heads();
         }
-        let events = std::mem::take(&mut hub.inbox().events);
+        let mut inbox = hub.inbox();
+        let count = inbox.events.len().min(BATCH);
+        let later = inbox.events.split_off(count);
+        let has_more = !later.is_empty();
+        let events = std::mem::replace(&mut inbox.events, later);
+        drop(inbox);
+        if has_more {
+            hub.ring();
+        }
         let mut started = Vec::with_capacity(events.len());
         for event in events {
             match event {
@@ -321,5 +329,7 @@ impl PyHub {
     }
 }
 
+/// How many events asyncio is given at once: between two batches the loop is driven, or files would wait for all of them.
+const BATCH: usize = 32;
 /// A longer sleep than this comes back in between, in seconds.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);

@@ -84,6 +84,7 @@ impl Notify for Teller {
     }
 
     fn wake(&self, task: Waker) {
+        self.hub.turns.progress();
         self.hub.turns.wake(task);
     }
 }

@@ -18,6 +18,7 @@
 //! Nothing here knows Python: a [`Place`] says what a thread does before it may call.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -122,6 +123,8 @@ struct Shared {
     state: std::sync::Mutex<State>,
     driven: OnceLock<Driven>,
     place: OnceLock<Box<dyn Place>>,
+    /// What a guest has done while it was away.
+    progress: AtomicU64,
 }
 
 impl Options {
@@ -141,6 +144,7 @@ impl Turns {
             state: std::sync::Mutex::default(),
             driven: OnceLock::new(),
             place: OnceLock::new(),
+            progress: AtomicU64::new(0),
         }))
     }
 
@@ -181,6 +185,14 @@ impl Turns {
         let state = self.0.state();
         let millis = state.busy.millis(seat::now());
         Counted { take_overs: state.take_overs, seconds: millis as f64 / 1000.0 }
+    }
+
+    /// A guest shows that what keeps it away is many small things and no large one: nobody takes its turn over meanwhile. It has to
+    /// come back between them soon, for until then nobody drives the loop.
+    pub fn progress(&self) {
+        // Only the guest writes.
+        let progress = self.0.progress.load(Ordering::Relaxed);
+        self.0.progress.store(progress.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Drives `driven` and makes the calls until the server has stopped; calls that are stuck then are left behind.

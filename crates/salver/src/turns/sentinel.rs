@@ -30,8 +30,9 @@ fn watch(shared: &Arc<Shared>) {
             return;
         }
         let mut successor = Successor::None;
+        let beats = state.beat.wrapping_add(shared.progress.load(Ordering::Relaxed));
         match state.turner {
-            Turner::Nobody if state.beat == beat => {
+            Turner::Nobody if beats == beat => {
                 state.slow = SLOW;
                 successor = state.succeed(shared.most);
                 quiet = 0;
@@ -42,10 +43,10 @@ fn watch(shared: &Arc<Shared>) {
                 quiet = 0;
             }
             Turner::Coming => quiet = 0,
-            Turner::Turning(_) if state.beat == beat => quiet += 1,
+            Turner::Turning(_) if beats == beat => quiet += 1,
             Turner::Turning(_) => quiet = 0,
         }
-        beat = state.beat;
+        beat = beats;
         let rests = quiet >= QUIET;
         let is_idle = state.made.is_empty() && state.calls.is_empty();
         if rests {
