@@ -8,6 +8,7 @@ from typing import final
 
 from tests.certificates import certificate, trusting
 from tests.http2.bridge import Bridge
+from tests.python.guarded import Guarded
 from tests.support import PATIENCE, Folder
 
 
@@ -42,13 +43,15 @@ class Tls(Carrier):
         asked = ("--client-ca", str(authority), "--client-auth", "optional")
         self.options = ("--tls-cert", str(pem), *asked)
         self.context = trusting(pem)
+        if self.protocol == "http/1.1":  # HTTP/2's bridge is one thread
+            self.context.sslsocket_class = Guarded
         self.context.set_alpn_protocols([self.protocol])
 
     def wrap(self, sock: socket.socket) -> socket.socket:
         sock.settimeout(PATIENCE)
         wrapped = self.context.wrap_socket(sock, server_hostname="localhost")
         assert wrapped.selected_alpn_protocol() == self.protocol
-        return wrapped
+        return Guarded.of(wrapped) if isinstance(wrapped, Guarded) else wrapped
 
     def show_certificate(self) -> ssl.SSLContext:
         """From now on clients show who they are."""

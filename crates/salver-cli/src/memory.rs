@@ -7,12 +7,12 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Has the allocator keep freed memory for a tenth of a second instead of one: what one large listing took is not there beside
+/// Has the allocator keep freed memory for a fiftieth of a second instead of one: what one large listing took is not there beside
 /// the next one's. (A hundredth is too short: what a request leaves is what the next one takes, and under load every third request
 /// paid for a page that had just been given back.) `MIMALLOC_PURGE_DELAY` in the environment wins.
 pub(crate) fn start() {
     // SAFETY: sets a number that mimalloc reads whenever it needs it.
-    unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, 100) }
+    unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, 20) }
 }
 
 /// Gives the system what nobody uses any more.
