@@ -7,12 +7,21 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Has the allocator keep freed memory for a fiftieth of a second instead of one: what one large listing took is not there beside
-/// the next one's. (A hundredth is too short: what a request leaves is what the next one takes, and under load every third request
-/// paid for a page that had just been given back.) `MIMALLOC_PURGE_DELAY` in the environment wins.
+/// Has the allocator give freed memory back at once, and not after a second: what one large listing took is not there beside the
+/// next one's. Connections have buffers of their own, so that files cost nothing more. `MIMALLOC_PURGE_DELAY` in the environment wins.
 pub(crate) fn start() {
+    set_purge_delay(0);
+}
+
+/// Has the allocator keep freed memory for a tenth of a second: what a request to an application leaves is what the next one takes,
+/// and with less every third request paid for a page that had just been given back.
+pub(crate) fn start_applications() {
+    set_purge_delay(100);
+}
+
+fn set_purge_delay(milliseconds: std::ffi::c_long) {
     // SAFETY: sets a number that mimalloc reads whenever it needs it.
-    unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, 20) }
+    unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, milliseconds) }
 }
 
 /// Gives the system what nobody uses any more.

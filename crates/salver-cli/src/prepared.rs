@@ -62,6 +62,9 @@ impl Prepared {
         let needed = if privileges.are_kept() { Vec::new() } else { options.targets.needed() };
         let meter = site.meter();
         let turns = options.targets.have_application().then_some(turns);
+        if turns.is_some() {
+            memory::start_applications();
+        }
         let server = Server::new(site).http1(options.http1.clone()).options(options.server.clone());
         let mut server = server.http2(options.http2.clone()).when_relieved(memory::give_back);
         if let Some(https) = &https {
