@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -82,3 +83,24 @@ class Disk(CrewCase):
         until("what was lost is counted", recovered)
         self.assertGreater((seen / "log").stat().st_size, size)
         self.assertLess(server.log().count("\n"), 20, "not a line a request")
+
+    def test_upload_disk_full(self) -> None:
+        script = self.folder.write("cgi-bin/count", "#!/bin/sh\necho Content-Type: text/plain; echo; wc -c\n")
+        script.chmod(0o755)
+        disk = self.folder.folder("disk")
+        mount = 'mount -t tmpfs -o size=1536k none "$0" && TMPDIR="$0" exec "$@"'
+        namespace = [require("unshare", "util-linux"), "--map-root-user", "--mount", "sh", "-c", mount]
+        server = self.crew("--cgi", launcher=[*namespace, str(disk)])
+        seen = Path(f"/proc/{server.pid}/root{disk}")
+        for size, status in ((1200, 200), (3000, 507), (1200, 200)):
+            with self.subTest(size), server.connect() as wire:
+                wire.send(b"POST /cgi-bin/count HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+                try:
+                    wire.send(b"400\r\n%b\r\n" % bytes(1024) * size + b"0\r\n\r\n")
+                except ConnectionError:
+                    pass  # it was answered before all of it was there
+                answer = wire.answer()
+                self.assertEqual(answer.status, status)
+                if status == 200:
+                    self.assertEqual(answer.body.strip(), b"%d" % (size * 1024))
+            until("nothing is left", lambda: shutil.disk_usage(seen).used == 0)
