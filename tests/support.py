@@ -204,6 +204,13 @@ class Started:
             return ""
         return self._stderr.read_text(errors="replace")
 
+    def tells(self, words: str) -> None:
+        """Standard error has, or will have, these words: a line is written after its answer is sent."""
+        try:
+            until(f"{words!r} in the log", lambda: words in self.log())
+        except AssertionError as gone:
+            raise AssertionError(f"{gone}\n{self.log()}") from None
+
     def connect(self) -> Wire:
         """A new raw connection."""
         return Wire(socket.create_connection((self.host, self.port), PATIENCE))

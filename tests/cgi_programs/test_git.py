@@ -33,7 +33,7 @@ class HttpBackend(Scripts):
         copy = self.folder.path / "copy"
         git("clone", "-q", self.url, str(copy))
         self.assertEqual(git("-C", str(copy), "log", "--format=%s"), "number 2\nnumber 1\n")
-        self.assertIn("POST /cgi-bin/git/demo.git/git-upload-pack", self.server.log(), "the smart protocol")
+        self.server.tells("POST /cgi-bin/git/demo.git/git-upload-pack")
 
     def test_a_push_of_50_megabytes_and_a_clone_of_it(self) -> None:
         work, copy = self.folder.path / "work", self.folder.path / "copy"

@@ -57,7 +57,7 @@ class Applications(unittest.TestCase):
             lambda: len(children(host.process.pid)) == 2 and children(host.process.pid) != before,
             1,
         )
-        self.assertIn(how, host.log())
+        host.tells(how)
         until("it answers", lambda: self.ask(host, "/")[0] == 200)
         self.assertEqual({self.ask(host, "/")[0] for _ in range(20)}, {200})
 
@@ -128,8 +128,8 @@ class Applications(unittest.TestCase):
             before = children(host.process.pid)
             host.signal(signal.SIGHUP)
             until("it is told", lambda: "not reloaded, what was served is served on" in host.log())
-            self.assertIn("SyntaxError", host.log())
-            self.assertIn("apps:app", host.log())
+            host.tells("SyntaxError")
+            host.tells("apps:app")
             self.assertLessEqual(set(children(host.process.pid)), set(before), "nobody new")
             folder.write("apps.py", source.format(4))
             host.signal(signal.SIGHUP)

@@ -77,7 +77,7 @@ class End(CrewCase):
         server.signal(signal.SIGTERM)
         self.assertEqual(server.wait(6), 0)
         self.assertGone(workers, 1)
-        self.assertIn(f"worker {workers[0]} has outlived its time and is killed", server.log())
+        server.tells(f"worker {workers[0]} has outlived its time and is killed")
 
     def test_interrupt(self) -> None:
         server = self.crew()

@@ -115,7 +115,7 @@ class Preload(unittest.TestCase):
         until("others answer", lambda: len(self.workers(host) - before) == 2)
         until("they have the code", lambda: self.codes(host) == {"1"})
         self.assertEqual(len(self.noted("imports")), 1)
-        self.assertIn("signal 9, SIGKILL", host.log())
+        host.tells("signal 9, SIGKILL")
         # The one that they are copies of.
         [original] = self.noted("imports")
         before = self.workers(host)
@@ -143,7 +143,7 @@ class Preload(unittest.TestCase):
         self.folder.write("shop.py", "def broken(:\n")
         host.signal(signal.SIGHUP)
         until("it is told", lambda: "not reloaded, what was served is served on" in host.log())
-        self.assertIn("SyntaxError", host.log())
+        host.tells("SyntaxError")
         self.assertEqual(self.workers(host), before)
         self.assertEqual(self.codes(host), {f"reloaded {RELOADS}"})
         self.assertEqual(clients.stop(), {}, host.log())
@@ -195,7 +195,7 @@ class Preload(unittest.TestCase):
         host = self.host("--hooks", "hooks.py", "--max-requests", "20", workers=1)
         until("when_ready has been looked for", lambda: len(self.workers(host)) == 1)
         [first] = self.workers(host)
-        self.assertIn(f"forked {host.process.pid} {first}\n", host.log())
+        host.tells(f"forked {host.process.pid} {first}\n")
         until("it has done enough", lambda: self.codes(host) == {"1"} and first not in self.workers(host))
         self.assertEqual(len(self.noted("imports")), 1)
 

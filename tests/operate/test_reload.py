@@ -178,7 +178,7 @@ class Upgrade(CrewCase):
         until(
             "it is told", lambda: "the new program has ended: exit code 1; this one serves on" in server.log()
         )
-        self.assertIn(":1: hiden: no such option; hidden is one", server.log())
+        server.tells(":1: hiden: no such option; hidden is one")
         self.assertEqual(server.get("/file.txt").body, b"x")
 
     def test_a_socket_file_is_the_new_program_s(self) -> None:

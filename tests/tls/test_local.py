@@ -53,7 +53,7 @@ class Local(Case):
         for name in ("authority.pem", "authority.key"):
             self.assertEqual(stat.S_IMODE((self.data / name).stat().st_mode), 0o600, name)
         self.assertEqual(stat.S_IMODE(self.data.stat().st_mode), 0o700)
-        self.assertIn("salver trust", first.log())
+        first.tells("salver trust")
         second = self.start()
         self.assertEqual(self.curl(second), "content\n")
         self.assertEqual((self.data / "authority.pem").read_bytes(), made)
@@ -132,4 +132,4 @@ class Local(Case):
             **USER.popen_arguments(),
         )
         self.assertIn("content", done.stdout, done.stderr[-2000:])
-        self.assertIn('"GET /file.txt HTTP/2.0" 200', server.log())
+        server.tells('"GET /file.txt HTTP/2.0" 200')
