@@ -9,6 +9,7 @@ from pathlib import Path
 from tests import chromium
 from tests.asgi.hosting import TARGET, OwnAsgi
 from tests.asgi.test_websocket import TEXT, frame, read, shake
+from tests.certificates import certificate
 from tests.python.hosting import on_every_python
 from tests.support import REPOSITORY, curl, until
 
@@ -65,9 +66,9 @@ class Sites(OwnAsgi):
                 self.assertEqual(events, ["0", "1", "2"])
                 self.assertNotIn("Traceback", self.host.log())
 
-    def chat(self, words: str, heard: str) -> None:
+    def chat(self, words: str, heard: str, url: str = "") -> None:
         """Two pages talk to each other."""
-        seen = json.loads(chromium.run(CHAT, self.host.url, words, heard))
+        seen = json.loads(chromium.run(CHAT, url or self.host.url, words, heard))
         self.assertEqual(seen, [["grüß dich", "<b>hello</b>"]] * 2)
 
     def test_two_pages_of_chromium_in_a_room_of_channels(self) -> None:
@@ -77,6 +78,13 @@ class Sites(OwnAsgi):
     def test_two_pages_of_chromium_in_the_chat_of_the_tour(self) -> None:
         self.start(target=f"{TOUR / 'chat.py'}:app")
         self.chat("#words", "#said")
+
+    def test_two_pages_of_chromium_by_http2(self) -> None:
+        keys = self.temporary()
+        pem = certificate(keys, "localhost")
+        self.start("--tls-cert", str(pem), target=f"{TOUR / 'chat.py'}:app")
+        self.chat("#words", "#said", f"https://localhost:{self.host.port}/")
+        self.host.tells('"CONNECT / HTTP/2.0" 200')
 
     def test_the_chat_of_the_tour(self) -> None:
         self.start(target=f"{TOUR / 'chat.py'}:app")

@@ -255,10 +255,21 @@ class Limits(OwnAsgi):
         self.assertEqual(closed(wire), 1012)
         self.assertEqual(self.host.wait(), 0)
 
+
+class Idle(OwnAsgi):
+    """What a WebSocket costs that says nothing."""
+
+    def open(self) -> Wire:
+        """An open WebSocket."""
+        wire = self.host.connect()
+        self.addCleanup(wire.__exit__)
+        self.assertEqual(shake(wire).status, 101)
+        return wire
+
     def test_idle_ones_are_small(self) -> None:
         self.start(target=f"{CLIENTS.parent / 'apps' / 'idle.py'}:app")
         before = memory(self.host)
-        wires = [self.open()[0] for _ in range(1000)]
+        wires = [self.open() for _ in range(1000)]
         for wire in wires:
             wire.send(frame(PING))
             self.assertEqual(read(wire)[0], PONG)
@@ -282,4 +293,4 @@ def children(process: int) -> list[str]:
         return file.read().split()
 
 
-load_tests = on_every_python([WebSockets], [Limits, Rfc])
+load_tests = on_every_python([WebSockets], [Limits, Idle, Rfc])

@@ -1,7 +1,8 @@
 """HTTP/1.1 on the one side and HTTP/2 on the other: what a test says by the one reaches the server by the other.
 
 So a table of cases that was written for HTTP/1 is played by HTTP/2 as well, by an independent client (PyPI `h2`). What the test does
-not read is not taken from the server, and a test that leaves resets its stream. One request at a time, in their order.
+not read is not taken from the server, and a test that leaves resets its stream. One request at a time, in their order. A request for a
+WebSocket becomes an extended CONNECT (RFC 8441), and the 200 that opens it the 101 that HTTP/1 has.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Phase(enum.Enum):
     HEAD = enum.auto()
     BODY = enum.auto()
     ANSWER = enum.auto()
+    TUNNEL = enum.auto()  # bytes both ways
 
 
 @final
@@ -125,6 +127,8 @@ class Bridge(threading.Thread):
                 self.incoming = rest
                 self.begin(head)
             return bool(end) and not self.over
+        if self.phase is Phase.TUNNEL:
+            return self.relay()
         return self.phase is Phase.BODY and not self.whole and self.feed()
 
     def begin(self, head: bytes) -> None:
@@ -144,15 +148,19 @@ class Bridge(threading.Thread):
         self.chunked, length = told.get(b"transfer-encoding") == b"chunked", told.get(b"content-length", b"")
         self.left = 0 if self.chunked or not length.isdigit() else int(length)
         has_body = self.chunked or self.left > 0
+        self.opens = told.get(b"upgrade", b"").lower() == b"websocket" and b"upgrade" in wish
+        if self.opens:
+            fields = [field for field in fields if field[0] != b"sec-websocket-key"]
         pseudo = [
-            (b":method", self.method),
+            (b":method", b"CONNECT" if self.opens else self.method),
+            *([(b":protocol", b"websocket")] if self.opens else []),
             (b":scheme", self.scheme),
             (b":authority", authority),
             (b":path", target),
         ]
         self.stream, self.answered, self.framing = self.h2.get_next_available_stream_id(), False, ""
         own = [(name, value) for name, value in fields if name not in OURS]
-        self.h2.send_headers(self.stream, pseudo + own, end_stream=not has_body)
+        self.h2.send_headers(self.stream, pseudo + own, end_stream=not has_body and not self.opens)
         self.phase, self.whole = (Phase.BODY if has_body else Phase.ANSWER), False
 
     def feed(self) -> bool:
@@ -174,6 +182,14 @@ class Bridge(threading.Thread):
         self.left -= len(piece)
         self.whole = not self.left and not self.chunked
         return bool(piece) and not self.whole
+
+    def relay(self) -> bool:
+        """Send of what the test says what the windows have room for; whether that was anything."""
+        room = min(self.h2.local_flow_control_window(self.stream), self.h2.max_outbound_frame_size)
+        piece, self.incoming = self.incoming[:room], self.incoming[room:]
+        if piece:
+            self.h2.send_data(self.stream, piece)
+        return bool(piece)
 
     def pour(self) -> bool:
         """Send of a body what the windows have room for; whether that made room for more.
@@ -239,6 +255,12 @@ class Bridge(threading.Thread):
         fields = dict(headers)
         status = int(fields[b":status"])
         told = [b"%s: %s\r\n" % field for field in headers if field[0] != b":status"]
+        if self.opens and not interim:
+            if status == 200:
+                self.phase, self.framing = Phase.TUNNEL, "none"
+                self.outgoing += b"HTTP/1.1 101 \r\n%s\r\n" % b"".join(told)
+                return
+            self.h2.end_stream(self.stream)
         if not interim:
             bare = self.method == b"HEAD" or status in (204, 304)
             sized = b"content-length" in fields
@@ -255,9 +277,9 @@ class Bridge(threading.Thread):
         if self.framing == "chunked":
             self.outgoing += b"0\r\n\r\n"
         self.answered, self.stream = True, self.stream if self.phase is Phase.BODY else 0
-        if self.phase is Phase.ANSWER:
+        self.over |= self.closes or self.phase is Phase.TUNNEL
+        if self.phase is not Phase.BODY:
             self.phase = Phase.HEAD
-        self.over |= self.closes
 
     def close(self) -> bool:
         """End when what is there has been passed on."""

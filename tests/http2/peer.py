@@ -29,6 +29,7 @@ FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, CONNECT_ERROR, ENHA
     MAX_FRAME_SIZE,
     MAX_HEADER_LIST_SIZE,
 ) = range(1, 7)
+ENABLE_CONNECT_PROTOCOL = 8
 
 Fields = list[tuple[str, str]]
 
@@ -126,6 +127,11 @@ class Peer:
     def headers(self, stream: int, fields: Fields, flags: int = END_HEADERS | END_STREAM) -> bytes:
         """A HEADERS frame."""
         return frame(HEADERS, flags, stream, self.block(fields))
+
+    def connect(self, stream: int, path: str, *more: tuple[str, str], protocol: str = "websocket") -> bytes:
+        """An extended CONNECT (RFC 8441 §4)."""
+        method, *fields = self.fields("CONNECT", path, *more)
+        return self.headers(stream, [method, (":protocol", protocol), *fields], END_HEADERS)
 
     def read(self, patience: float = PATIENCE) -> Frame | None:
         """The next frame; None at the end of the connection. Settings are kept and acknowledged, pings answered."""

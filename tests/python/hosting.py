@@ -173,7 +173,8 @@ class OwnHosts(HostCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        """Nothing is shared."""
+        cls.carrier = cls.CARRIER()
+        cls.addClassCleanup(cls.carrier.close)
 
     def setUp(self) -> None:
         self.token = f"{self.id().rsplit('.', 1)[-1]}-{next(self._numbers)}"

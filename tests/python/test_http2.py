@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import unittest
 from typing import Any
 
+from tests.asgi import test_websocket as websocket
 from tests.asgi.hosting import TARGET as ASGI
 from tests.http2.peer import (
     CANCEL,
     DATA,
+    ENABLE_CONNECT_PROTOCOL,
     END_HEADERS,
     END_STREAM,
     HEADERS,
     INITIAL_WINDOW_SIZE,
+    RST_STREAM,
     Peer,
     frame,
     reset,
     setting,
     window,
 )
-from tests.python.carriers import Carrier, Http2Tls, Tls
+from tests.python.carriers import Carrier, Http2, Http2Tls, Tls
 from tests.python.environments import newest
 from tests.python.hosting import HostCase
 from tests.support import until
 
 WINDOW = 10_000
+VERSION = ("sec-websocket-version", "13")
 
 
 class Streams(HostCase):
@@ -90,6 +95,15 @@ class Wsgi(Streams):
             status, _, body = peer.send(frame(DATA, END_STREAM, 1)).response(1)
             self.assertEqual((status, body == want), (200, True), name)
 
+    def test_no_websocket_is_opened(self) -> None:
+        peer = self.peer()
+        peer.send(peer.connect(1, "/hello", VERSION))
+        self.assertEqual(
+            peer.response(1)[::2], (501, b""), "the application said 200 and meant something else"
+        )
+        peer.send(peer.get(3, "/hello"))
+        self.assertEqual(peer.response(3)[0], 200)
+
     def test_an_answer_without_content_ends_with_its_head(self) -> None:
         peer = self.peer()
         streams = iter(range(1, 99, 2))
@@ -122,6 +136,98 @@ class Asgi(Streams):
         while taken < whole:
             taken += len(peer.wait(DATA, 1).payload)
         self.assertEqual(taken, whole)
+
+
+class WebSockets(Streams):
+    """WebSockets on streams of HTTP/2 (RFC 8441): what their table, which is played by HTTP/2 as well, does not see."""
+
+    TARGET = ASGI
+
+    def open(self, peer: Peer, stream: int, *more: tuple[str, str]) -> dict[str, str]:
+        """Opens one; the fields of its answer."""
+        peer.send(peer.connect(stream, self.path("echo"), VERSION, *more))
+        fields = dict(peer.decoder.decode(peer.wait(HEADERS, stream).payload))
+        self.assertEqual(fields[":status"], "200")
+        return fields
+
+    def heard(self, peer: Peer, stream: int, count: int) -> bytes:
+        """So many bytes of its stream."""
+        heard = b""
+        while len(heard) < count:
+            heard += peer.wait(DATA, stream).payload
+        return heard
+
+    def test_the_handshake(self) -> None:
+        peer = self.peer()
+        self.assertEqual(peer.settings[ENABLE_CONNECT_PROTOCOL], 1)
+        fields = self.open(peer, 1, ("sec-websocket-protocol", "chat, other"))
+        self.assertEqual((fields["sec-websocket-protocol"], fields["x-accepted"]), ("chat", "yes"))
+        self.assertFalse({"upgrade", "connection", "sec-websocket-accept", "content-length"} & set(fields))
+        self.assertLogged(self.access_line(f"CONNECT {re.escape(self.path('echo'))}") + "200 ")
+
+    def test_what_is_refused(self) -> None:
+        peer = self.peer()
+        hints = ("sec-websocket-version", "8")
+        for stream, asked, status in (
+            (1, peer.connect(1, "/echo", VERSION, protocol="connect-udp"), 501),
+            (3, peer.connect(3, "/echo", hints), 426),
+            (5, peer.connect(5, "/refuse", VERSION), 403),
+            (7, peer.connect(7, "/deny", VERSION), 401),
+        ):
+            self.assertEqual(peer.send(asked).response(stream)[0], status)
+        no_path = [field for field in peer.fields("CONNECT", "/echo", VERSION) if field[0] != ":path"]
+        no_path.insert(1, (":protocol", "websocket"))
+        peer.send(peer.headers(9, no_path, END_HEADERS)).wait(RST_STREAM, 9)
+        self.assertServes()
+
+    def test_many_beside_requests(self) -> None:
+        peer = self.peer()
+        opened = range(1, 61, 2)
+        for stream in opened:
+            self.open(peer, stream)
+        peer.send(peer.get(61, "/hello"))
+        self.assertEqual(peer.response(61)[0], 200)
+        for stream in opened:
+            peer.send(frame(DATA, 0, stream, websocket.frame(websocket.TEXT, b"%d" % stream)))
+        for stream in opened:
+            want = b"%d" % stream
+            self.assertEqual(self.heard(peer, stream, 2 + len(want)), b"\x81%c%s" % (len(want), want))
+
+    def test_a_window_holds_it_back(self) -> None:
+        peer = self.peer(setting(INITIAL_WINDOW_SIZE, 10))
+        self.open(peer, 1)
+        peer.send(frame(DATA, 0, 1, websocket.frame(websocket.TEXT, b"x" * 30)))
+        heard = self.heard(peer, 1, 10)
+        self.assertEqual(len(heard), 10)
+        peer.send(peer.get(3, self.path("events")))  # small: within the window
+        peer.wait(HEADERS, 3)
+        self.assertEqual(sum(found.type == DATA and found.stream == 1 for found in peer.seen), 1)
+        peer.send(window(1, 100))
+        self.assertEqual(heard + self.heard(peer, 1, 22), b"\x81\x1e" + b"x" * 30)
+
+    def test_at_a_stop_they_get_1012(self) -> None:
+        host = self.serve(ASGI)
+        peer = Peer(host)
+        self.addCleanup(peer.close)
+        self.open(peer, 1)
+        host.process.terminate()
+        self.assertEqual(self.heard(peer, 1, 4)[2:4], b"\x03\xf4")
+        self.assertEqual(host.wait(), 0)
+
+    def test_ends(self) -> None:
+        peer = self.peer()
+        for stream, end, code in (
+            (1, frame(DATA, END_STREAM, 1), 1006),
+            (3, reset(3), 1006),
+            (5, frame(DATA, END_STREAM, 5, websocket.frame(websocket.CLOSE, b"\x03\xe8")), 1000),
+        ):
+            token, self.token = self.token, f"{self.token}-{stream}"
+            self.open(peer, stream)
+            peer.send(end)
+            self.host.wait_for(self.token, "OSError")
+            self.assertEqual(self.events()[-2]["code"], code)  # type: ignore[index]
+            self.token = token
+        self.assertServes()
 
 
 class Certificates(HostCase):
@@ -168,7 +274,11 @@ class Certificates(HostCase):
 def load_tests(loader: unittest.TestLoader, _: Any, __: Any) -> unittest.TestSuite:
     """`Certificates` by each carrier that has some."""
     suite = unittest.TestSuite()
-    played: list[tuple[type[HostCase], type[Carrier]]] = [(Wsgi, Carrier), (Asgi, Carrier)]
+    played: list[tuple[type[HostCase], type[Carrier]]] = [
+        (Wsgi, Carrier),
+        (Asgi, Carrier),
+        (WebSockets, Http2),
+    ]
     played += [(Certificates, Tls), (Certificates, Http2Tls)]
     for case, carrier in played:
         members = {"python": newest(), "CARRIER": carrier, "__module__": __name__, "__doc__": case.__doc__}

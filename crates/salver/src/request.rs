@@ -25,7 +25,7 @@ use crate::tls::Session;
 /// ```
 #[derive(Debug)]
 pub struct Request {
-    /// The method, also one we do not know (RFC 9110 §9).
+    /// The method, also one we do not know (RFC 9110 §9). CONNECT to a path asks for a WebSocket (RFC 8441 §4).
     pub method: Method,
     /// The request target as sent.
     pub target: Target,

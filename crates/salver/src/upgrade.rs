@@ -1,7 +1,7 @@
-//! Connections that become something else: 101 Switching Protocols (RFC 9110 §7.8, §15.2.2).
+//! Connections that become something else: 101 Switching Protocols (RFC 9110 §7.8, §15.2.2), and streams of HTTP/2 that do (RFC 8441).
 //!
-//! A handler answers with an [`Upgrade`] among the extensions of a response of status 101. The engine of HTTP/1 writes the head and
-//! hands the connection over; that of HTTP/2 has no such answer.
+//! A handler answers with an [`Upgrade`] among the extensions of its response. The engine of HTTP/1 writes the head and hands the
+//! connection over; that of HTTP/2 does so with the stream.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::server::Shared;
 use crate::server::clock::Deadline;
 use crate::server::socket::Io;
 
-/// What a connection becomes: an extension of a response of status 101.
+/// What a connection becomes: an extension of the response that says so.
 #[derive(Clone)]
 pub(crate) struct Upgrade(Arc<Mutex<Option<Box<dyn Protocol>>>>);
 
@@ -22,7 +22,7 @@ pub(crate) trait Protocol: Send + 'static {
     fn run(self: Box<Self>, wire: Upgraded) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
-/// A connection that was handed over.
+/// A connection that was handed over, or a stream.
 pub(crate) struct Upgraded {
     pub(crate) io: Io,
     pub(crate) shared: Arc<Shared>,

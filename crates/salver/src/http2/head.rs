@@ -2,11 +2,12 @@
 //!
 //! `h2` has refused what is malformed in the frames' own terms: pseudo-fields that are missing, twice or late, names in capitals,
 //! fields of a connection, a length that is not the content's. Refused here: an authority beside another `Host`, or none; a target that
-//! is no path; a value with spaces around it; more fields than `--limit-request-fields`, a path beyond `--limit-request-line`.
+//! is no path; an extended CONNECT (RFC 8441) for anything but a WebSocket; a value with spaces around it; more fields than `--limit-request-fields`, a path beyond `--limit-request-line`.
 
 use std::borrow::Cow;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -34,9 +35,12 @@ pub(crate) struct Head {
 impl Head {
     /// Reads what `h2` made of the header section.
     pub(crate) fn parse(parts: Parts, limits: &Limits) -> Result<Self, Malformed> {
-        let Parts { method, uri, mut headers, .. } = parts;
+        let Parts { method, uri, mut headers, extensions, .. } = parts;
+        let protocol = extensions.get::<Protocol>().map(Protocol::as_str);
         let raw = match (&method, uri.path_and_query(), uri.authority()) {
-            (&Method::CONNECT, _, Some(authority)) => Bytes::copy_from_slice(authority.as_str().as_bytes()),
+            (&Method::CONNECT, _, Some(authority)) if protocol.is_none() => {
+                Bytes::copy_from_slice(authority.as_str().as_bytes())
+            }
             (_, Some(path), _) => Bytes::copy_from_slice(path.as_str().as_bytes()),
             _ => Bytes::new(),
         };
@@ -60,6 +64,10 @@ impl Head {
             _ if method == Method::CONNECT
                 && Authority::parse(&raw).is_some_and(|host| host.port.is_some()) => {}
             _ => return Err(bad("The path does not begin with a slash")),
+        }
+        if protocol.is_some_and(|protocol| protocol != "websocket") {
+            let message = "The only protocol that a stream is opened for is websocket";
+            return Err(refuse(StatusCode::NOT_IMPLEMENTED, message));
         }
         check_values(&headers).map_err(bad)?;
         let host = host(&headers, uri.authority().map(http::uri::Authority::as_str)).map_err(bad)?;
@@ -153,6 +161,10 @@ mod tests {
 
     fn parse(method: &str, uri: &str, fields: &[(&str, &str)]) -> Result<Head, Malformed> {
         let mut request = Request::builder().method(method).uri(uri).body(()).unwrap();
+        let (protocol, fields): (Vec<_>, Vec<_>) = fields.iter().partition(|(name, _)| *name == ":protocol");
+        if let [(_, protocol)] = protocol[..] {
+            request.extensions_mut().insert(Protocol::from(protocol));
+        }
         for (name, value) in fields {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             request.headers_mut().append(name, HeaderValue::from_str(value).unwrap());
@@ -170,6 +182,9 @@ mod tests {
             ("OPTIONS", "*", &[("host", "a.test")], Ok("OPTIONS * HTTP/2.0")),
             ("CONNECT", "a.test:443", &[], Ok("CONNECT a.test:443 HTTP/2.0")),
             ("CONNECT", "a.test", &[], Err(400)),
+            ("CONNECT", "https://a.test/x", &[(":protocol", "websocket")], Ok("CONNECT /x HTTP/2.0")),
+            ("CONNECT", "https://a.test/x", &[(":protocol", "connect-udp")], Err(501)),
+            ("CONNECT", "https://a.test/x", &[], Err(400)),
             ("GET", "*", &[("host", "a.test")], Err(400)),
             ("GET", "/x", &[], Err(400)),
             ("GET", "/x", &[("host", "")], Err(400)),

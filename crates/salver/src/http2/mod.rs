@@ -1,7 +1,8 @@
 //! HTTP/2 (RFC 9113) over the `h2` crate, which has the frames, HPACK and flow control; here are requests and answers.
 //!
 //! By ALPN within TLS and by prior knowledge in the clear. A stream is a task of its own, its request goes through the same pipeline
-//! as one of HTTP/1, and whoever makes its content is asked for more only when the client has taken what there was.
+//! as one of HTTP/1, and whoever makes its content is asked for more only when the client has taken what there was. A stream may
+//! become a WebSocket (RFC 8441).
 //!
 //! Refused, with the stream or with the connection: what RFC 9113 §8 calls malformed; more streams than `--http2-streams`; header
 //! sections beyond `--limit-header-size`, all fields counted; resets in place of answers; floods of anything.
@@ -28,6 +29,7 @@ pub(crate) mod head;
 mod options;
 mod send;
 mod stream;
+mod tunnel;
 mod wire;
 
 pub use options::Options;
@@ -218,7 +220,8 @@ fn builder(shared: &Shared) -> Builder {
         .data_frame_budget(SMALL_FRAMES)
         .max_concurrent_reset_streams(RESETS_REMEMBERED)
         .max_pending_accept_reset_streams(RESETS_UNSEEN)
-        .max_local_error_reset_streams(Some(RESETS_PROVOKED));
+        .max_local_error_reset_streams(Some(RESETS_PROVOKED))
+        .enable_connect_protocol();
     builder
 }
 

@@ -229,7 +229,7 @@ enum End {
 }
 
 /// The head of an answer, without what a handler says of a connection it does not know (RFC 9113 §8.2.2).
-fn head_of(status: StatusCode, headers: &HeaderMap, length: Option<u64>) -> http::Response<()> {
+pub(super) fn head_of(status: StatusCode, headers: &HeaderMap, length: Option<u64>) -> http::Response<()> {
     let mut head = http::Response::new(());
     *head.status_mut() = status;
     let fields = head.headers_mut();

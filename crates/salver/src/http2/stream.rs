@@ -1,11 +1,11 @@
-//! One stream: a request and its answer.
+//! One stream: a request and its answer, or what it becomes by an extended CONNECT (RFC 8441).
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Method, StatusCode, Version};
@@ -13,15 +13,19 @@ use http::{HeaderMap, Method, StatusCode, Version};
 use super::Open;
 use super::content::{self, Content, Faults, Received};
 use super::head::Head;
-use super::send::{Sender, Sent};
+use super::send::{self, Sender, Sent};
+use super::tunnel::Tunnel;
 use crate::answer::{self, Answered};
 use crate::body::Body;
 use crate::finish::log::Outcome;
+use crate::handler::Response;
 use crate::http1::reply;
 use crate::interim::Way;
 use crate::request::{Peer, Request};
 use crate::server::Shared;
 use crate::server::clock::Deadline;
+use crate::server::socket::Io;
+use crate::upgrade::{Upgrade, Upgraded};
 
 /// The way an answer takes, until its head has been sent.
 #[derive(Clone)]
@@ -42,7 +46,7 @@ pub(super) async fn run(
     let receive = Arc::new(Mutex::new(receive));
     let responder = Responder(Arc::new(Mutex::new(Some(respond))));
     let deadline = shared.clock.deadline();
-    let head_only = parts.method == Method::HEAD;
+    let (head_only, is_connect) = (parts.method == Method::HEAD, parts.method == Method::CONNECT);
     let answered = match Head::parse(parts, &shared.limits) {
         Err(malformed) => answer::refuse(&shared.site, &peer, malformed),
         Ok(head) => {
@@ -65,7 +69,24 @@ pub(super) async fn run(
             }
         }
     };
-    let Answered { response, seen, permit } = answered;
+    let Answered { mut response, seen, permit } = answered;
+    if let Some(upgrade) = response.extensions_mut().remove::<Upgrade>() {
+        drop(permit);
+        open.answered();
+        let send = responder.start(send::head_of(response.status(), response.headers(), None), false);
+        let outcome = Outcome { status: response.status(), bytes_sent: 0, complete: send.is_some() };
+        shared.site.log.done(seen, outcome);
+        if let (Some(send), Some(receive)) = (send, Arc::into_inner(receive)) {
+            let receive = receive.into_inner().unwrap_or_else(PoisonError::into_inner);
+            hand_over(upgrade, Tunnel::new(receive, send), deadline, shared).await;
+        }
+        return;
+    }
+    if is_connect && response.status().is_success() {
+        // RFC 8441 §4: that would open the stream for a protocol which its handler does not speak.
+        response = Response::new(Body::Empty);
+        *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
+    }
     let status = response.status();
     // What is on its way during a longer answer must not hold up other streams.
     let rest = matches!(response.body(), Body::Empty | Body::Bytes(_)).then_some(receive);
@@ -83,6 +104,14 @@ pub(super) async fn run(
     }
 }
 
+/// Runs the protocol that a stream becomes, to its end.
+async fn hand_over(upgrade: Upgrade, tunnel: Tunnel, deadline: Arc<Deadline>, shared: Arc<Shared>) {
+    if let Some(protocol) = upgrade.take() {
+        let io = Io::own(Box::new(tunnel));
+        protocol.run(Upgraded { io, shared, deadline, received: BytesMut::new() }).await;
+    }
+}
+
 /// The way a request's content takes to its handler; `None` where there is none.
 fn content(
     head: &Head,
@@ -92,7 +121,9 @@ fn content(
     faults: &Faults,
     shared: &Shared,
 ) -> Option<Body> {
-    if receive.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream() {
+    // What follows a CONNECT belongs to the protocol that it asks for.
+    let is_connect = head.method == Method::CONNECT;
+    if is_connect || receive.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream() {
         return None;
     }
     Some(Body::Stream(Box::pin(Content {

@@ -34,8 +34,8 @@ pub(crate) enum More {
 }
 
 impl Io {
-    /// A connection of a listener of one's own.
-    pub(super) fn own(io: Box<dyn Transport>) -> Self {
+    /// A connection of a listener of one's own, or a stream within another one.
+    pub(crate) fn own(io: Box<dyn Transport>) -> Self {
         Self::Own(Box::new(Own::new(io)))
     }
 

@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455 §4.2) and the offer of permessage-deflate (RFC 7692 §5).
+//! The opening handshake by HTTP/1.1 (RFC 6455 §4.2) and by HTTP/2 (RFC 8441 §5), and the offer of permessage-deflate (RFC 7692 §5).
 
 use std::sync::Arc;
 
@@ -22,10 +22,19 @@ use crate::upgrade::Upgrade;
 /// A request to open a WebSocket.
 #[derive(Clone, Debug)]
 pub struct Handshake {
-    accept: HeaderValue,
+    opening: Opening,
     /// The subprotocols that the client speaks, as it prefers them.
     pub protocols: Vec<String>,
     deflate: bool,
+}
+
+/// How a WebSocket is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Opening {
+    /// The connection becomes one: 101 with this `Sec-WebSocket-Accept`.
+    Switch(HeaderValue),
+    /// A stream of HTTP/2 becomes one: 200.
+    Stream,
 }
 
 impl Handshake {
@@ -35,15 +44,12 @@ impl Handshake {
     /// It asks for one, and wrongly: 400; for another version than 13: 426.
     pub fn parse(request: &Request) -> Result<Option<Self>, Error> {
         let headers = &request.headers;
-        if request.version != Version::HTTP_11 || !holds(headers, &UPGRADE, "websocket") {
+        let is_stream = request.version == Version::HTTP_2 && request.method == Method::CONNECT;
+        if !is_stream && !asks_to_switch(request) {
             return Ok(None);
         }
-        if !holds(headers, &CONNECTION, "upgrade") {
-            return Ok(None);
-        }
-        let wrong = |why: &'static str| Err(Error::new(StatusCode::BAD_REQUEST, why));
-        if request.method != Method::GET {
-            return wrong("A WebSocket is opened with GET");
+        if !is_stream && request.method != Method::GET {
+            return Err(bad("A WebSocket is opened with GET"));
         }
         if headers.get(SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes) != Some(b"13") {
             return Err(Error::new(
@@ -52,19 +58,11 @@ impl Handshake {
             )
             .with_header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
         }
-        let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
-        let (Some(key), None) = (keys.next(), keys.next()) else {
-            return wrong("One Sec-WebSocket-Key is needed");
-        };
-        if !STANDARD.decode(key.as_bytes()).is_ok_and(|key| key.len() == 16) {
-            return wrong("Sec-WebSocket-Key is not 16 bytes of base64");
-        }
-        let digest = Sha1::new().chain_update(key.as_bytes()).chain_update(GUID).finalize();
-        let accept = HeaderValue::try_from(STANDARD.encode(digest)).expect("base64 is printable");
+        let opening = if is_stream { Opening::Stream } else { Opening::Switch(accept(headers)?) };
         let protocols = items(headers, &SEC_WEBSOCKET_PROTOCOL).map(|item| latin1(item.trim_ascii()));
         let protocols = protocols.filter(|protocol| !protocol.is_empty()).collect();
         let deflate = items(headers, &SEC_WEBSOCKET_EXTENSIONS).any(is_deflate);
-        Ok(Some(Self { accept, protocols, deflate }))
+        Ok(Some(Self { opening, protocols, deflate }))
     }
 
     /// The response that accepts it: from then on `link` speaks with the client.
@@ -76,8 +74,14 @@ impl Handshake {
         options: &Options,
     ) -> Response {
         let deflate = self.deflate && options.ws_per_message_deflate;
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
+        let status = match self.opening {
+            Opening::Stream => StatusCode::OK,
+            Opening::Switch(accept) => {
+                headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+                StatusCode::SWITCHING_PROTOCOLS
+            }
+        };
         headers.remove(SEC_WEBSOCKET_EXTENSIONS);
         if deflate {
             headers.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(DEFLATE));
@@ -86,11 +90,35 @@ impl Handshake {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
         }
         let mut response = Response::new(Body::Empty);
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.status_mut() = status;
         *response.headers_mut() = headers;
         response.extensions_mut().insert(Upgrade::new(Socket::new(link, deflate, options)));
         response
     }
+}
+
+/// Whether the request asks that its connection become a WebSocket.
+fn asks_to_switch(request: &Request) -> bool {
+    request.version == Version::HTTP_11
+        && holds(&request.headers, &UPGRADE, "websocket")
+        && holds(&request.headers, &CONNECTION, "upgrade")
+}
+
+/// The `Sec-WebSocket-Accept` for the request's key (RFC 6455 §4.2.2).
+fn accept(headers: &HeaderMap) -> Result<HeaderValue, Error> {
+    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+    let (Some(key), None) = (keys.next(), keys.next()) else {
+        return Err(bad("One Sec-WebSocket-Key is needed"));
+    };
+    if !STANDARD.decode(key.as_bytes()).is_ok_and(|key| key.len() == 16) {
+        return Err(bad("Sec-WebSocket-Key is not 16 bytes of base64"));
+    }
+    let digest = Sha1::new().chain_update(key.as_bytes()).chain_update(GUID).finalize();
+    Ok(HeaderValue::try_from(STANDARD.encode(digest)).expect("base64 is printable"))
+}
+
+fn bad(why: &'static str) -> Error {
+    Error::new(StatusCode::BAD_REQUEST, why)
 }
 
 /// Whether a list of tokens has this one.
@@ -155,8 +183,20 @@ mod tests {
     #[test]
     fn the_key_is_answered_as_the_rfc_has_it() {
         let handshake = Handshake::parse(&request(&WHOLE)).unwrap().unwrap();
-        assert_eq!(handshake.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let accept = HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(handshake.opening, Opening::Switch(accept));
         assert!(!handshake.deflate);
+    }
+
+    #[test]
+    fn a_stream_of_http2_needs_no_key() {
+        let mut stream =
+            Request { method: Method::CONNECT, version: Version::HTTP_2, ..request(&[WHOLE[2]]) };
+        assert_eq!(Handshake::parse(&stream).unwrap().unwrap().opening, Opening::Stream);
+        stream.headers.clear();
+        assert_eq!(Handshake::parse(&stream).unwrap_err().status(), 426);
+        let get = Request { version: Version::HTTP_2, ..request(&WHOLE) };
+        assert!(Handshake::parse(&get).unwrap().is_none(), "HTTP/2 has no Upgrade");
     }
 
     #[test]
