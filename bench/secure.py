@@ -73,7 +73,6 @@ def caddy_tls(place: Place) -> list[str]:
     configuration.write_text(f"""{{
   admin off
   auto_https off
-  persist_config off
 }}
 https://{HOST}:{place.port}, https://localhost:{place.port} {{
   tls {own.certificate} {own.key}
@@ -90,8 +89,6 @@ def h2o_tls(place: Place) -> list[str]:
     configuration = place.scratch / "h2o.yaml"
     configuration.write_text(f"""num-threads: 1
 max-connections: {CONNECTIONS}
-pid-file: {place.scratch / "h2o.pid"}
-error-log: {place.scratch / "h2o.log"}
 listen:
   host: {HOST}
   port: {place.port}
@@ -99,6 +96,7 @@ listen:
     certificate-file: {own.certificate}
     key-file: {own.key}
     minimum-version: TLSv1.2
+    ocsp-update-interval: 0
 hosts:
   default:
     paths:

@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -48,8 +49,7 @@ pub(crate) struct Begun<'s> {
     reply: Reply<'s>,
 }
 
-/// The steps up to the handler; `line` is the request line. An answer that is there at once needs no future, which costs as
-/// much as all of them.
+/// The steps up to the handler; `line` is the request line.
 pub(crate) fn begin(site: &Site, mut request: Request, line: Bytes) -> Begun<'_> {
     site.guard.forwarded(&mut request);
     let mut seen = site.log.seen(&request, line).counted(site.meter.begin());
@@ -63,7 +63,7 @@ pub(crate) fn begin(site: &Site, mut request: Request, line: Bytes) -> Begun<'_>
                     Some(permit.clone()),
                     Reply::later(async move {
                         site.guard.wait_for(&permit).await?;
-                        wait(&mut handle(handler, request, rest)).await
+                        wait(handle(handler, request, rest)).await
                     }),
                 ),
                 permit => (permit, handle(handler, request, rest)),
@@ -84,19 +84,20 @@ impl Begun<'_> {
         })
     }
 
-    /// The steps behind the handler, once its reply comes. `settled` comes when what the handler left of the content is read or
-    /// given up, and says what was wrong with it: that is the request's fault, whatever the handler made of it.
-    pub(crate) async fn end(mut self, settled: impl Future<Output = Option<Fault>>) -> Answered {
-        let reply = redirected(self.site, wait(&mut self.reply).await).await;
-        let reply = match settled.await {
-            Some(fault) => Err(fault.into()),
-            None => reply,
-        };
-        self.finish(reply)
+    /// Ready with the reply when it has come and leads nowhere else: what is left is [`Begun::finish`]. Polled in place: a future that
+    /// held all this would be copied more than once on its way to where it is polled.
+    pub(crate) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        let mut reply = ready!(poll_caught(&mut self.reply, cx));
+        while let Some(redirect) = taken_redirect(&mut reply) {
+            self.reply = Reply::later(redirected(self.site, redirect));
+            reply = ready!(poll_caught(&mut self.reply, cx));
+        }
+        Poll::Ready(reply)
     }
 
-    /// What every reply goes through.
-    pub(crate) fn finish(self, reply: Answer) -> Answered {
+    /// What every reply goes through. What was wrong with the request's content is the request's fault, whatever its handler made of it.
+    pub(crate) fn finish(self, reply: Answer, fault: Option<Fault>) -> Answered {
+        let reply = fault.map_or(reply, |fault| Err(fault.into()));
         let Self { site, mut seen, asked, permit, .. } = self;
         let response = finish(site, &mut seen, &asked, reply);
         Answered { response, seen, permit }
@@ -127,24 +128,25 @@ fn finish(site: &Site, seen: &mut Seen, asked: &Asked, reply: Answer) -> Respons
     response
 }
 
-/// Follows a reply that names another path of this site in its stead (RFC 3875 §6.2.2).
-async fn redirected(site: &Site, mut reply: Answer) -> Answer {
-    let target = |reply: &mut Answer| reply.as_mut().ok()?.extensions_mut().remove::<InternalRedirect>();
+/// Follows a reply that names another path of this site in its stead (RFC 3875 §6.2.2), and those that follow.
+async fn redirected(site: &Site, mut redirect: InternalRedirect) -> Answer {
     for _ in 0..MOST_REDIRECTS {
-        let Some(redirect) = target(&mut reply) else { return reply };
         let request = redirect.into_request();
-        reply = match site.routes.find(&request) {
-            Ok(Found { handler, rest, .. }) => wait(&mut handle(handler, request, rest)).await,
-            Err(error) => Err(error),
+        let mut reply = match site.routes.find(&request) {
+            Ok(Found { handler, rest, .. }) => wait(handle(handler, request, rest)).await,
+            Err(error) => return Err(error),
         };
-    }
-    match target(&mut reply) {
-        None => reply,
-        Some(_) => {
-            let message = "The program behind this server sends in circles";
-            Err(Error::new(StatusCode::BAD_GATEWAY, message))
+        match taken_redirect(&mut reply) {
+            Some(next) => redirect = next,
+            None => return reply,
         }
     }
+    let message = "The program behind this server sends in circles";
+    Err(Error::new(StatusCode::BAD_GATEWAY, message))
+}
+
+fn taken_redirect(reply: &mut Answer) -> Option<InternalRedirect> {
+    reply.as_mut().ok()?.extensions_mut().remove()
 }
 
 /// Calls the handler; if it panics, that costs its own request a 500 and nothing else.
@@ -153,13 +155,14 @@ fn handle(handler: &dyn Handler, request: Request, rest: SafePath) -> Reply<'_> 
     started.unwrap_or_else(|_| Reply::ready(Err(panicked())))
 }
 
-/// Waits for a reply, whose future may panic, too.
-async fn wait(reply: &mut Reply<'_>) -> Answer {
-    poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| Future::poll(Pin::new(&mut *reply), cx)));
-        polled.unwrap_or_else(|_| std::task::Poll::Ready(Err(panicked())))
-    })
-    .await
+async fn wait(mut reply: Reply<'_>) -> Answer {
+    poll_fn(|cx| poll_caught(&mut reply, cx)).await
+}
+
+/// A reply's future may panic, too.
+fn poll_caught(reply: &mut Reply<'_>, cx: &mut Context<'_>) -> Poll<Answer> {
+    let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(reply).poll(cx)));
+    polled.unwrap_or_else(|_| Poll::Ready(Err(panicked())))
 }
 
 /// The panic hook has said what and where; the client learns nothing of it.

@@ -3,7 +3,6 @@
 //! The connection reads only when the handler asks: that is the back-pressure, and what makes `100 Continue` lazy. Both ends
 //! are usually polled by the same task; a handler that moved the body elsewhere works as well.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -83,20 +82,16 @@ impl Incoming {
         state.reader == Reader::Pipeline && !matches!(state.slot, Slot::Over)
     }
 
-    /// Waits until a body that the handler left has come to its end or been given up (at once if somebody still reads it), and
-    /// says why it was not complete, if it was not.
-    pub(crate) async fn settled(&self) -> Option<Fault> {
-        poll_fn(|cx| {
-            let mut state = lock(&self.0);
-            if state.reader == Reader::Handler || matches!(state.slot, Slot::Over) {
-                return Poll::Ready(());
-            }
-            state.reader = Reader::Pipeline;
-            state.handler = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
-        lock(&self.0).fault.clone()
+    /// Ready when a body that the handler left has come to its end or been given up (at once if somebody still reads it), with the
+    /// reason why it was not complete, if it was not.
+    pub(crate) fn poll_settled(&self, cx: &Context<'_>) -> Poll<Option<Fault>> {
+        let mut state = lock(&self.0);
+        if state.reader == Reader::Handler || matches!(state.slot, Slot::Over) {
+            return Poll::Ready(state.fault.clone());
+        }
+        state.reader = Reader::Pipeline;
+        state.handler = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     /// Hands over what the handler asked for.

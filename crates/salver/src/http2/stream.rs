@@ -1,7 +1,6 @@
 //! One stream: a request and its answer, or what it becomes by an extended CONNECT (RFC 8441).
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -61,10 +60,10 @@ pub(super) async fn run(
                 peer,
                 interim: way.open(),
             };
-            let settled = async { faults.found() };
-            let answer = pin!(answer::begin(&shared.site, request, line).end(settled));
-            match drive(answer, &responder, &way, &deadline).await {
-                Ok(answered) => answered,
+            let mut begun = answer::begin(&shared.site, request, line);
+            let until = |cx: &mut Context<'_>| begun.poll_reply(cx);
+            match drive(until, &responder, &way, &deadline).await {
+                Ok(reply) => begun.finish(reply, faults.found()),
                 Err(Gone) => return open.given_up(),
             }
         }
@@ -138,16 +137,16 @@ fn content(
     })))
 }
 
-/// Runs `answer` to its end, unless the client leaves first.
-async fn drive<F: Future>(
-    mut answer: std::pin::Pin<&mut F>,
+/// Polls `until` it is ready, unless the client leaves first.
+async fn drive<T>(
+    mut until: impl FnMut(&mut Context<'_>) -> Poll<T>,
     responder: &Responder,
     way: &Way,
     deadline: &Deadline,
-) -> Result<F::Output, Gone> {
+) -> Result<T, Gone> {
     poll_fn(|cx| {
         deadline.belongs_to(cx);
-        let polled = answer.as_mut().poll(cx);
+        let polled = until(cx);
         way.take().iter().for_each(|hints| responder.send_hints(hints));
         if let Poll::Ready(answered) = polled {
             way.close();

@@ -101,11 +101,7 @@ impl Acceptor {
             }
             (_, _, io) => io,
         };
-        let connection = Connection::new(io, peer, Arc::clone(shared));
-        tokio::spawn(async move {
-            let _counted = counted;
-            connection.run().await;
-        });
+        tokio::spawn(Connection::new(io, peer, Arc::clone(shared)).run(counted));
     }
 
     /// Takes the reserve back before anybody is let in: what became free meanwhile belongs to those who are here.

@@ -1,7 +1,7 @@
 //! A site as a tower service.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -147,8 +147,9 @@ impl SiteService {
         let request = self.translate(head, body);
         let line =
             format!("{} {} {:?}", request.method, request.target.as_bytes().escape_ascii(), request.version);
-        let begun = answer::begin(&self.site, request, line.into());
-        let Answered { response, seen, permit } = begun.end(async { fault.get().cloned() }).await;
+        let mut begun = answer::begin(&self.site, request, line.into());
+        let reply = poll_fn(|cx| begun.poll_reply(cx)).await;
+        let Answered { response, seen, permit } = begun.finish(reply, fault.get().cloned());
         let response = framed(&asked, response);
         let (status, length) = (response.status(), response.body().len());
         let end = Some(End { site: self.site, seen, status, _permit: permit });

@@ -80,7 +80,7 @@ pub struct AccessLog(Option<Arc<Open>>);
 /// What a line will need of a request, kept while the handler has it.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    details: Option<Details>,
+    details: Option<Box<Details>>,
     /// The same request for the meter, which hears of its end as the log does.
     flight: Option<Flight>,
 }
@@ -254,8 +254,8 @@ impl Open {
         line: Bytes,
         target: Option<Target>,
         request_fields: Vec<Option<HeaderValue>>,
-    ) -> Details {
-        Details {
+    ) -> Box<Details> {
+        Box::new(Details {
             remote: peer.remote,
             local: Some(peer.local.clone()),
             scheme: peer.scheme,
@@ -264,7 +264,7 @@ impl Open {
             request_fields,
             response_fields: Vec::new(),
             since: (self.format.plan != Plan::Python).then(Instant::now),
-        }
+        })
     }
 
     fn write(&self, render: impl FnOnce(&mut Vec<u8>, &str)) {

@@ -1,5 +1,7 @@
 //! One request and its answer.
 
+use std::task::{Context, Poll, ready};
+
 use http::Method;
 use http::response::Parts;
 
@@ -10,6 +12,8 @@ use super::wire::{Client, Wire};
 use crate::answer::{self, Answered, Begun};
 use crate::body::Body;
 use crate::finish::log::{Outcome, Seen};
+use crate::handler::Answer;
+use crate::http1::Fault;
 use crate::http1::body::BodyReader;
 use crate::http1::head::{Framing, Head, Malformed};
 use crate::http1::incoming;
@@ -44,17 +48,19 @@ impl Wire<'_> {
                 Interim::default()
             },
         };
-        let mut begun = answer::begin(&shared.site, request, head.line);
-        let at_once = if upload.incoming.is_none() { begun.take_reply() } else { None };
-        let answered = match at_once {
-            Some(reply) => begun.finish(reply),
-            None => match Box::pin(self.wait_for(&mut upload, begun)).await {
-                Ok(answered) => answered,
-                Err(Gone) => return Next::Close,
-            },
+        // In a block, so that what waits for the answer and what sends it lie in the same place.
+        let Answered { mut response, seen, permit } = {
+            let mut begun = answer::begin(&shared.site, request, head.line);
+            let at_once = if upload.incoming.is_none() { begun.take_reply() } else { None };
+            match at_once {
+                Some(reply) => begun.finish(reply, None),
+                None => match self.wait_for(&mut upload, &mut begun).await {
+                    Ok((reply, fault)) => begun.finish(reply, fault),
+                    Err(Gone) => return Next::Close,
+                },
+            }
         };
         asked.keep_alive = asked.keep_alive && !shared.is_stopping() && upload.may_end_well();
-        let Answered { mut response, seen, permit } = answered;
         if let Some(upgrade) = response.extensions_mut().remove::<Upgrade>() {
             drop(permit);
             return Box::pin(self.upgrade(upgrade, response.into_parts().0, seen)).await;
@@ -82,16 +88,26 @@ impl Wire<'_> {
         }
     }
 
-    /// Waits for an answer that is not there yet, and for the request's body.
-    async fn wait_for(&mut self, upload: &mut Upload, begun: Begun<'_>) -> Result<Answered, Gone> {
+    /// Waits for a reply that is not there yet, and until what its handler left of the request's body is read or given up: the fault is
+    /// that body's.
+    async fn wait_for(
+        &mut self,
+        upload: &mut Upload,
+        begun: &mut Begun<'_>,
+    ) -> Result<(Answer, Option<Fault>), Gone> {
         let incoming = upload.incoming.clone();
-        let settled = async {
-            match incoming {
-                Some(incoming) => incoming.settled().await,
-                None => None,
+        let mut reply = None;
+        let until = |cx: &mut Context<'_>| {
+            if reply.is_none() {
+                reply = Some(ready!(begun.poll_reply(cx)));
             }
+            let fault = match &incoming {
+                Some(incoming) => ready!(incoming.poll_settled(cx)),
+                None => None,
+            };
+            reply.take().map_or(Poll::Pending, |reply| Poll::Ready((reply, fault)))
         };
-        self.drive(upload, begun.end(settled)).await
+        self.drive(upload, until).await
     }
 
     /// Hands the connection over to another protocol.

@@ -77,25 +77,32 @@ impl Connection {
         Self { io, peer, shared, deadline, interim: None, age: Age::Fresh }
     }
 
-    /// Serves the connection until it ends.
-    pub(crate) async fn run(mut self) {
-        while self.readable().await {
-            match Box::pin(self.serve()).await {
-                Next::Keep => {}
-                Next::Close => break,
-                Next::Http2(received) => {
-                    drop(self.deadline);
-                    return Box::pin(http2::run(self.io, self.peer, self.shared, received)).await;
+    /// Serves the connection until it ends; `counted` lives as long.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would hold `self` twice, as long as the connection lives"
+    )]
+    pub(crate) fn run(mut self, counted: impl Send) -> impl Future<Output = ()> + Send {
+        async move {
+            let _counted = &counted;
+            while self.readable().await {
+                match Box::pin(self.serve()).await {
+                    Next::Keep => {}
+                    Next::Close => break,
+                    Next::Http2(received) => {
+                        drop(self.deadline);
+                        return Box::pin(http2::run(self.io, self.peer, self.shared, received)).await;
+                    }
+                    Next::Upgraded(protocol, received) => {
+                        let Self { io, shared, deadline, .. } = self;
+                        return protocol.run(Upgraded { io, shared, deadline, received }).await;
+                    }
+                    Next::Linger => return Box::pin(self.linger()).await,
                 }
-                Next::Upgraded(protocol, received) => {
-                    let Self { io, shared, deadline, .. } = self;
-                    return protocol.run(Upgraded { io, shared, deadline, received }).await;
-                }
-                Next::Linger => return Box::pin(self.linger()).await,
             }
-        }
-        if self.io.has_farewell() {
-            Box::pin(self.say_farewell()).await;
+            if self.io.has_farewell() {
+                Box::pin(self.say_farewell()).await;
+            }
         }
     }
 

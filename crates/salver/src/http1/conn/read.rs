@@ -1,8 +1,7 @@
 //! Receiving: request heads, and bodies as far as their handlers ask for them.
 
 use std::borrow::Cow;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
@@ -130,19 +129,18 @@ impl Wire<'_> {
         }
     }
 
-    /// Runs `future` to its end while the request's body is fed to whoever reads it.
+    /// Polls `until` it is ready, while the request's body is fed to whoever reads it.
     ///
     /// # Errors
-    /// [`Gone`] when the client leaves first: the future is then dropped by the caller.
+    /// [`Gone`] when the client leaves first.
     pub(super) async fn drive<T>(
         &mut self,
         upload: &mut Upload,
-        future: impl Future<Output = T>,
+        mut until: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Result<T, Gone> {
-        let mut future = pin!(future);
         poll_fn(|cx| {
             loop {
-                if let Poll::Ready(done) = future.as_mut().poll(cx) {
+                if let Poll::Ready(done) = until(cx) {
                     return Poll::Ready(Ok(done));
                 }
                 for hints in self.interim.take() {

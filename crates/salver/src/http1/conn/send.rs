@@ -15,6 +15,7 @@ use crate::body::{Body, BoxError, FileRange, Reported, Stream};
 use crate::handler::Response;
 use crate::handler::gateway::Verbatim;
 use crate::http1::reply::{self, Asked, BodyFraming, Reason, Written};
+use crate::server::date;
 use crate::server::socket::More;
 
 /// What was sent of a response.
@@ -50,24 +51,34 @@ impl From<Gone> for Cut {
 }
 
 impl Wire<'_> {
-    /// Sends one response.
-    pub(super) async fn respond(&mut self, upload: &mut Upload, asked: &Asked, response: Response) -> Sent {
+    /// Sends one response. Its head is written before there is a future, which then does not hold it.
+    pub(super) fn respond(
+        &mut self,
+        upload: &mut Upload,
+        asked: &Asked,
+        response: Response,
+    ) -> impl Future<Output = Sent> {
         let (head, body) = response.into_parts();
-        let date = crate::server::date::now();
         let written = match head.extensions.get::<Verbatim>() {
             Some(Verbatim) => Ok(Written { framing: BodyFraming::UntilClose, keep_alive: false }),
             None => {
-                let status = (head.status, head.extensions.get::<Reason>());
+                let (status, date) = ((head.status, head.extensions.get::<Reason>()), date::now());
                 reply::write_head(&mut self.output, asked, status, &head.headers, body.len(), &date)
             }
         };
-        let written = match written {
-            Ok(written) => written,
-            Err(bad) => {
-                tracing::error!("a handler's response cannot be sent: {bad}");
-                return self.respond_bare(asked, &date).await;
+        drop(head);
+        async move {
+            match written {
+                Ok(written) => self.respond_with(upload, written, body).await,
+                Err(bad) => {
+                    tracing::error!("a handler's response cannot be sent: {bad}");
+                    self.respond_bare(asked).await
+                }
             }
-        };
+        }
+    }
+
+    async fn respond_with(&mut self, upload: &mut Upload, written: Written, body: Body) -> Sent {
         let mut sent = Sent { bytes: 0, complete: false, keep_alive: written.keep_alive };
         match self.send_body(upload, written.framing, body, &mut sent.bytes).await {
             Ok(()) => sent.complete = true,
@@ -84,7 +95,7 @@ impl Wire<'_> {
     }
 
     /// 500 without a word, where even the error page cannot be sent.
-    async fn respond_bare(&mut self, asked: &Asked, date: &[u8]) -> Sent {
+    async fn respond_bare(&mut self, asked: &Asked) -> Sent {
         self.output.clear();
         let asked = Asked { keep_alive: false, ..*asked };
         let status = StatusCode::INTERNAL_SERVER_ERROR;
@@ -94,7 +105,7 @@ impl Wire<'_> {
             (status, None),
             &http::HeaderMap::new(),
             Some(0),
-            date,
+            &date::now(),
         );
         let complete = written.is_ok() && self.flush(More::No).await.is_ok();
         Sent { bytes: 0, complete, keep_alive: false }
