@@ -147,7 +147,8 @@ impl Start {
         exc_info: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
         let start = slf.get();
-        let at = |index: usize| args.get_item(index).ok();
+        // Asked for one that is not there, a tuple would make an exception of it, at every request.
+        let at = |index: usize| (index < args.len()).then(|| args.get_item(index).ok()).flatten();
         if args.len() == 1 && status.is_none() && headers.is_none() && response_headers.is_none() {
             start.write(&args.get_item(0)?)?;
             return Ok(slf.clone());

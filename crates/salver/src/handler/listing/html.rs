@@ -102,38 +102,54 @@ pub(super) fn time(out: &mut Vec<u8>, seconds: i64) {
     if !(0..=9999).contains(&time.year) {
         return; // no reader of ours knows how to say it
     }
-    let Civil { year, month, day, hour, minute, second } = time;
-    let (exact, name) = (rfc3339(time), time.month_name());
-    // Writing to memory does not fail, here and below.
-    let _ = write!(
-        out,
-        "<time datetime=\"{exact}\" title=\"{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC\">\
-         {day} {name} {year:04} {hour:02}:{minute:02}</time>"
-    );
+    let (date, clock) = (time.date(), time.time());
+    let ([year @ .., _, _, _, _, _, _], [short @ .., _, _, _]) = (&date, &clock);
+    put(out, "<time datetime=\"");
+    rfc3339(out, time);
+    put(out, "\" title=\"");
+    out.extend_from_slice(&date);
+    out.push(b' ');
+    out.extend_from_slice(&clock);
+    put(out, " UTC\">");
+    put(out, itoa::Buffer::new().format(time.day));
+    out.push(b' ');
+    put(out, time.month_name());
+    out.push(b' ');
+    out.extend_from_slice(year);
+    out.push(b' ');
+    out.extend_from_slice(short);
+    put(out, "</time>");
 }
 
 /// `2026-11-23T06:27:00Z` (RFC 3339).
-pub(super) fn rfc3339(time: Civil) -> String {
-    let Civil { year, month, day, hour, minute, second } = time;
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+pub(super) fn rfc3339(out: &mut Vec<u8>, time: Civil) {
+    out.extend_from_slice(&time.date());
+    out.push(b'T');
+    out.extend_from_slice(&time.time());
+    out.push(b'Z');
 }
 
 /// A length as people read it: `1.2 MB`, in powers of 1000.
 pub(super) fn size(out: &mut Vec<u8>, bytes: u64) {
+    if bytes < 1000 {
+        put(out, itoa::Buffer::new().format(bytes));
+        put(out, " B");
+        return;
+    }
     let bytes = u128::from(bytes);
     let rounded = |divisor: u128| (bytes + divisor / 2) / divisor;
-    let (mut divisor, mut unit) = (1, "B");
-    for next in ["kB", "MB", "GB", "TB", "PB", "EB"] {
+    let (mut divisor, mut unit) = (1000, "kB");
+    for next in ["MB", "GB", "TB", "PB", "EB"] {
         if rounded(divisor) < 1000 {
             break;
         }
         (divisor, unit) = (divisor * 1000, next);
     }
-    let tenths = rounded((divisor / 10).max(1));
-    let _ = match divisor {
-        1 => write!(out, "{bytes} B"),
-        _ if tenths < 100 => write!(out, "{}.{} {unit}", tenths / 10, tenths % 10),
-        _ => write!(out, "{} {unit}", rounded(divisor)),
+    let tenths = rounded(divisor / 10);
+    // Writing to memory does not fail.
+    let _ = match tenths < 100 {
+        true => write!(out, "{}.{} {unit}", tenths / 10, tenths % 10),
+        false => write!(out, "{} {unit}", rounded(divisor)),
     };
 }
 

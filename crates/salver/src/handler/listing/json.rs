@@ -34,7 +34,9 @@ pub(super) fn row(out: &mut Vec<u8>, row: &Row<'_>, is_first: bool) {
     }
     let modified = Civil::of(row.modified);
     if (0..=9999).contains(&modified.year) {
-        let _ = write!(out, ",\"mtime\":\"{}\"", rfc3339(modified));
+        out.extend_from_slice(b",\"mtime\":\"");
+        rfc3339(out, modified);
+        out.push(b'"');
     }
     out.push(b'}');
 }

@@ -25,12 +25,16 @@ pub(super) fn sort(rows: &mut Rows, view: View) {
 }
 
 fn compare(a: &[u8], b: &[u8]) -> Ordering {
-    let folded = if a.is_ascii() && b.is_ascii() {
-        a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase))
-    } else {
-        lower(a).cmp(lower(b))
-    };
-    folded.then_with(|| a.cmp(b))
+    for (one, other) in a.iter().zip(b) {
+        if !(one.is_ascii() && other.is_ascii()) {
+            return lower(a).cmp(lower(b)).then_with(|| a.cmp(b));
+        }
+        let (one, other) = (one.to_ascii_lowercase(), other.to_ascii_lowercase());
+        if one != other {
+            return one.cmp(&other);
+        }
+    }
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
 /// The code points Python compares: a byte that is no UTF-8 is the surrogate U+DC00 + byte.
