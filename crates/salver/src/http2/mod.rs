@@ -15,8 +15,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use h2::Reason;
-use h2::server::{Builder, Connection};
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
 
 use crate::request::Peer;
 use crate::server::Shared;
@@ -83,6 +83,9 @@ struct Driver {
     age: Age,
 }
 
+/// A request and the way of its answer.
+type Accepted = (http::Request<RecvStream>, SendResponse<Bytes>);
+
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Age {
@@ -109,18 +112,16 @@ impl Driver {
     /// Accepts streams and moves frames until the connection is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            match self.connection.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => {
-                    let open = Open::new(&self.tally);
-                    let (peer, shared) = (self.peer.clone(), Arc::clone(&self.shared));
-                    tokio::spawn(stream::run(request, respond, open, peer, shared));
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    tracing::debug!("an HTTP/2 connection ended: {error}");
-                    return Poll::Ready(());
-                }
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => break,
+            let (accepted, end) = self.poll_accepted(cx);
+            if accepted.is_empty() && end.is_pending() {
+                break;
+            }
+            for (request, respond) in accepted {
+                let open = Open::new(&self.tally);
+                stream::serve(request, respond, open, self.peer.clone(), Arc::clone(&self.shared));
+            }
+            if end.is_ready() {
+                return Poll::Ready(());
             }
         }
         let abused = || self.tally.is_abused().then_some(Reason::ENHANCE_YOUR_CALM);
@@ -131,6 +132,30 @@ impl Driver {
             cx.waker().wake_by_ref(); // what that wants to send is sent by the next poll
         }
         self.poll_time(cx)
+    }
+
+    /// Requests that have come, some at once: each look for another one sends what was answered before. Ready at the connection's end.
+    fn poll_accepted(&mut self, cx: &mut Context<'_>) -> (Vec<Accepted>, Poll<()>) {
+        let mut accepted = Vec::new();
+        loop {
+            match self.connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok(request))) => {
+                    if accepted.is_empty() {
+                        accepted.reserve(AT_ONCE);
+                    }
+                    accepted.push(request);
+                    if accepted.len() == AT_ONCE {
+                        return (accepted, Poll::Pending);
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::debug!("an HTTP/2 connection ended: {error}");
+                    return (accepted, Poll::Ready(()));
+                }
+                Poll::Ready(None) => return (accepted, Poll::Ready(())),
+                Poll::Pending => return (accepted, Poll::Pending),
+            }
+        }
     }
 
     /// Ends what is idle for too long, or is to end.
@@ -234,6 +259,8 @@ const SEND_BUFFER: usize = 128 * 1024;
 /// How much a connection may want in memory for small DATA frames beside what is in them, as `h2` counts: 8,000 of a few bytes, which
 /// is what a burst of lines needs that its handler has not asked for yet.
 const SMALL_FRAMES: usize = 2 * 1024 * 1024;
+/// How many requests are taken before they are answered.
+const AT_ONCE: usize = 16;
 /// For how many reset streams late frames are told from wrong ones.
 const RESETS_REMEMBERED: usize = 64;
 /// How many streams a client may reset before we have seen them.

@@ -1,6 +1,7 @@
 //! One stream: a request and its answer, or what it becomes by an extended CONNECT (RFC 8441).
 
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -23,6 +24,7 @@ use crate::interim::Way;
 use crate::request::{Peer, Request};
 use crate::server::Shared;
 use crate::server::clock::Deadline;
+use crate::server::nobody;
 use crate::server::socket::Io;
 use crate::upgrade::{Upgrade, Upgraded};
 
@@ -33,8 +35,23 @@ pub(super) struct Responder(Arc<Mutex<Option<SendResponse<Bytes>>>>);
 /// The client has given the stream up.
 pub(super) struct Gone;
 
-/// Answers one request.
-pub(super) async fn run(
+/// Answers one request; at once, if that can be: what takes no time takes no task.
+pub(super) fn serve(
+    request: http::Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    open: Open,
+    peer: Peer,
+    shared: Arc<Shared>,
+) {
+    let mut stream = Box::pin(run(request, respond, open, peer, shared));
+    // In nobody's context: what has to wait says so again in a task of its own.
+    let polled = catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll(&mut nobody::context())));
+    if let Ok(Poll::Pending) = polled {
+        tokio::spawn(stream);
+    }
+}
+
+async fn run(
     request: http::Request<RecvStream>,
     respond: SendResponse<Bytes>,
     open: Open,
@@ -44,7 +61,7 @@ pub(super) async fn run(
     let (parts, receive) = request.into_parts();
     let receive = Arc::new(Mutex::new(receive));
     let responder = Responder(Arc::new(Mutex::new(Some(respond))));
-    let deadline = shared.clock.deadline();
+    let deadline = shared.clock.unlisted_deadline();
     let (head_only, is_connect) = (parts.method == Method::HEAD, parts.method == Method::CONNECT);
     let answered = match Head::parse(parts, &shared.limits) {
         Err(malformed) => answer::refuse(&shared.site, &peer, malformed),

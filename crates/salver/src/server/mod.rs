@@ -28,6 +28,7 @@ pub(crate) mod buffers;
 pub(crate) mod clock;
 pub(crate) mod date;
 mod driven;
+pub(crate) mod nobody;
 mod origin;
 pub(crate) mod socket;
 pub(crate) mod transport;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::state::{Successor, Turner};
+use super::state::{State, Successor, Turner};
 use super::{Seat, Shared, seat};
 
 /// Starts it; it ends with the server.
@@ -30,7 +30,7 @@ fn watch(shared: &Arc<Shared>) {
             return;
         }
         let mut successor = Successor::None;
-        let beats = state.beat.wrapping_add(shared.progress.load(Ordering::Relaxed));
+        let beats = shared.beats(&state);
         match state.turner {
             Turner::Nobody if beats == beat => {
                 state.slow = SLOW;
@@ -77,6 +77,11 @@ fn watch(shared: &Arc<Shared>) {
 const ROUND_MILLIS: u32 = 50;
 
 impl Shared {
+    /// What is another number at each look while there is progress.
+    pub(super) fn beats(&self, state: &State) -> u64 {
+        state.beat.wrapping_add(self.progress.load(Ordering::Relaxed))
+    }
+
     /// Tells every call that was silent for too long, outside of the lock.
     fn look_for_overdue(&self) {
         let Some(timeout) = self.timeout.get().copied().filter(|timeout| !timeout.is_zero()) else { return };

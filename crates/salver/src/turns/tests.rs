@@ -353,32 +353,36 @@ fn a_guest_that_comes_and_goes_never_holds_up_the_server() {
 }
 
 #[test]
-fn a_guest_that_gets_on_is_not_succeeded_and_one_that_is_stuck_is() {
-    for (gets_on, succeeded) in [(true, false), (false, true)] {
-        let turns = Turns::new(&Options::default());
-        let listeners = Listeners::open(&["127.0.0.1:0".parse::<Address>().unwrap()], 1).unwrap();
-        let driven = Server::new(Site::new()).drive(listeners).unwrap();
-        let (stop, guest) = (driven.stop(), turns.clone());
-        turns
-            .run_beside(driven, Anywhere, || {
-                // Long enough for the first thread to have found that it is a spare.
-                let until = Instant::now() + Duration::from_millis(20);
-                guest.visit(|cx| {
-                    cx.waker().wake_by_ref();
-                    if Instant::now() < until { Poll::Pending } else { Poll::Ready(()) }
-                });
-                let before = guest.counted().take_overs;
-                let until = Instant::now() + Duration::from_millis(50);
-                while Instant::now() < until {
-                    if gets_on {
-                        guest.progress();
-                    }
-                    std::hint::spin_loop();
-                }
-                assert_eq!(guest.counted().take_overs > before, succeeded, "gets on: {gets_on}");
-                stop.now();
-                while guest.visit(|_| Poll::<()>::Pending).is_some() {}
-            })
-            .unwrap();
-    }
+fn a_guest_that_is_stuck_is_succeeded() {
+    let turns = Turns::new(&Options::default());
+    let listeners = Listeners::open(&["127.0.0.1:0".parse::<Address>().unwrap()], 1).unwrap();
+    let driven = Server::new(Site::new()).drive(listeners).unwrap();
+    let (stop, guest) = (driven.stop(), turns.clone());
+    turns
+        .run_beside(driven, Anywhere, || {
+            // Long enough for the first thread to have found that it is a spare.
+            let until = Instant::now() + Duration::from_millis(20);
+            guest.visit(|cx| {
+                cx.waker().wake_by_ref();
+                if Instant::now() < until { Poll::Pending } else { Poll::Ready(()) }
+            });
+            let until = Instant::now() + Duration::from_secs(10);
+            while guest.counted().take_overs == 0 {
+                assert!(Instant::now() < until, "nobody took over");
+            }
+            stop.now();
+            while guest.visit(|_| Poll::<()>::Pending).is_some() {}
+        })
+        .unwrap();
+}
+
+#[test]
+fn progress_is_a_beat() {
+    // That a guest which beats is not succeeded cannot be tested by itself: a busy machine keeps the processor from it.
+    let turns = Turns::new(&Options::default());
+    let beats = || turns.0.beats(&turns.0.state());
+    let before = beats();
+    assert_eq!(beats(), before);
+    turns.progress();
+    assert_ne!(beats(), before);
 }

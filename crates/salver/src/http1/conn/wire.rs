@@ -20,7 +20,7 @@ pub(super) struct Wire<'c> {
     pub(super) io: &'c mut Io,
     pub(super) peer: &'c Peer,
     pub(super) shared: &'c Arc<Shared>,
-    pub(super) deadline: &'c Deadline,
+    pub(super) deadline: &'c Arc<Deadline>,
     pub(super) client: Client,
     pub(super) interim: &'c Arc<Way>,
     /// Received and not yet used.
