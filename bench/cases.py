@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from bench import content, secure
+from bench import content, others, secure
 from bench.loads import Load
 from bench.works import AT_REST, BESIDE_IDLE, GREETED, IDLE_MEMORY, UNDER_LOAD, Work
 
@@ -46,7 +46,7 @@ class Case:
     targets: tuple[Target, ...]
 
 
-FILES = ("salver", "nginx", "nginx-cork", "nginx-read", "http.server", "lighttpd")
+FILES = ("salver", "nginx", "nginx-cork", "nginx-read", "http.server", "lighttpd", *others.NAMES)
 #: What is posted.
 POSTED = b"0123456789" * 1024
 SMALL = Load(content.SMALL, length=len(content.SMALL_BODY))
@@ -54,7 +54,7 @@ SMALL = Load(content.SMALL, length=len(content.SMALL_BODY))
 
 def of_nginx(at_most: float) -> tuple[Target, ...]:
     """The targets of a row that files servers can do."""
-    shown = (Target(None, to=peer) for peer in ("nginx-cork", "nginx-read", "lighttpd"))
+    shown = (Target(None, to=peer) for peer in ("nginx-cork", "nginx-read", "lighttpd", *others.NAMES))
     return (Target(at_most, to="nginx"), Target(0.05, to="http.server"), *shown)
 
 
@@ -75,9 +75,9 @@ def of_asynchronous(**at_most: float) -> tuple[Target, ...]:
 
 
 def of_secure(at_most: float) -> tuple[Target, ...]:
-    """The targets of a row of HTTPS."""
-    first, *peers = secure.NAMES
-    return tuple(Target(at_most, of=first, to=peer) for peer in peers)
+    """The targets of a row of HTTPS: at most so much of nginx, the others are shown."""
+    first, nginx, *peers = secure.NAMES
+    return (Target(at_most, of=first, to=nginx), *(Target(None, of=first, to=peer) for peer in peers))
 
 
 CASES = (
@@ -209,7 +209,7 @@ CASES = (
         UNDER_LOAD,
         HOSTS,
         replace(GREETING, application="plain:hello"),
-        of_hosts(bjoern=0.85, fastwsgi=0.85, granian=0.65, uwsgi=1.0, gunicorn=0.2, waitress=0.2),
+        of_hosts(bjoern=0.85, fastwsgi=0.85, granian=0.65),
     ),
     Case(
         "flask",
@@ -225,7 +225,7 @@ CASES = (
         UNDER_LOAD,
         HOSTS,
         Load("/", length=len(POSTED), holds=POSTED, body=POSTED, application="plain:echo"),
-        of_hosts(bjoern=1.0, fastwsgi=1.0, granian=0.9, uwsgi=1.0, gunicorn=1.0, waitress=1.0),
+        of_hosts(granian=0.9),
     ),
     Case(
         "sleep",
@@ -253,7 +253,7 @@ CASES = (
         UNDER_LOAD,
         ASYNCHRONOUS,
         replace(GREETING, application="asynchronous:hello"),
-        of_asynchronous(granian_asgi=0.60, uvicorn=0.45, hypercorn=0.2),
+        of_asynchronous(granian_asgi=0.60, uvicorn=0.45),
     ),
     Case(
         "asgi-echo",

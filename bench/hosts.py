@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench import secure
+from bench import others, secure
 from bench.servers import SERVERS, Place, Port, Server
 
 APPLICATIONS = Path(__file__).with_name("applications")
@@ -110,4 +110,4 @@ HOSTS = (
     Server("hypercorn", "py:hypercorn", hypercorn),
     Server("http.server-class", "py:http.server", http_server),
 )
-CONTESTANTS = (*SERVERS, *secure.SERVERS, *HOSTS)
+CONTESTANTS = (*SERVERS, *others.SERVERS, *secure.SERVERS, *HOSTS)

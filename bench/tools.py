@@ -22,11 +22,12 @@ FLOOR_SOURCE = Path(__file__).with_name("floor") / "floor.c"
 
 @dataclass(frozen=True)
 class Program:
-    """A program of the system: what asks for its version, and the Debian package that has it."""
+    """A program of the system: what asks for its version, and the Debian package or the crate that has it."""
 
     command: str
     version: str
     package: str = ""
+    crate: str = ""
 
 
 PROGRAMS = {
@@ -40,6 +41,9 @@ PROGRAMS = {
     "openssl": Program("openssl", "version", "openssl"),
     "lighttpd": Program("lighttpd", "-v", "lighttpd"),
     "apache": Program("apache2", "-v", "apache2-bin"),
+    "dufs": Program("dufs", "--version", crate="dufs"),
+    "miniserve": Program("miniserve", "--version", crate="miniserve"),
+    "static-web-server": Program("static-web-server", "--version", crate="static-web-server"),
 }
 
 
@@ -53,11 +57,15 @@ class Found:
 
 def find(wanted: Collection[str], welcome: Collection[str], salver: Path, build: Path) -> Found:
     """Looks for programs. Missing `wanted` ones are installed if root asks, `welcome` ones never."""
-    packages = [PROGRAMS[name].package for name in wanted if name in PROGRAMS and not _which(name)]
+    absent = [PROGRAMS[name] for name in wanted if name in PROGRAMS and not _which(name, build)]
+    packages = [program.package for program in absent if program.package]
     if any(name.startswith(pythons.PREFIX) for name in wanted) and not LIBEV.exists():
         packages.append("libev-dev")
     if packages and os.geteuid() == 0:
         _apt_install(packages)
+    for program in absent:
+        if program.crate:
+            _cargo_install(program.crate, build)
     hosted = [name for name in (*wanted, *welcome) if name.startswith(pythons.PREFIX)]
     paths, missing = pythons.find(hosted, build)
     for name in (name for name in (*wanted, *welcome) if name not in hosted):
@@ -69,7 +77,7 @@ def find(wanted: Collection[str], welcome: Collection[str], salver: Path, build:
         elif name == "floor":
             path, mend = _build_floor(build), "cc did not build bench/floor/floor.c: install a C compiler"
         else:
-            path, mend = _which(name), f"{name} is not installed: apt-get install {PROGRAMS[name].package}"
+            path, mend = _which(name, build), f"{name} is not installed: {_mend(PROGRAMS[name])}"
         if path:
             paths[name] = path
         else:
@@ -126,8 +134,19 @@ def parse_cpu_list(text: str) -> set[int]:
     return {core for end in ends for core in range(int(end[0]), int(end[-1]) + 1)}
 
 
-def _which(name: str) -> str | None:
-    return shutil.which(PROGRAMS[name].command, path=SEARCH)
+def _which(name: str, build: Path) -> str | None:
+    return shutil.which(PROGRAMS[name].command, path=os.pathsep.join((str(build / "cargo" / "bin"), SEARCH)))
+
+
+def _mend(program: Program) -> str:
+    return f"--peers {program.crate}" if program.crate else f"apt-get install {program.package}"
+
+
+def _cargo_install(crate: str, build: Path) -> None:
+    """Builds a program of crates.io below the build folder; what does not build is found missing afterwards."""
+    command = ["cargo", "install", "--quiet", "--locked", "--root", str(build / "cargo"), crate]
+    print(f"bench: {' '.join(command)}", file=sys.stderr)
+    subprocess.run(command, check=False)
 
 
 def _apt_install(packages: Sequence[str]) -> None:
