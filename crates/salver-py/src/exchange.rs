@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -45,6 +45,8 @@ pub(crate) struct Exchange {
     state: Mutex<State>,
     /// Which thread of the interpreter is in the call; 0 is none.
     ident: Arc<AtomicU64>,
+    /// Its request has ended, since it was silent for too long.
+    overdue: AtomicBool,
 }
 
 #[derive(Default)]
@@ -80,7 +82,14 @@ pub(crate) struct Gone;
 impl Exchange {
     pub(crate) fn new(application: Arc<dyn Application>, turns: Turns, asked: Asked) -> Arc<Self> {
         let (asked, state) = (Mutex::new(Some(asked)), Mutex::default());
-        Arc::new(Self { application, turns, asked, state, ident: Arc::default() })
+        Arc::new(Self {
+            application,
+            turns,
+            asked,
+            state,
+            ident: Arc::default(),
+            overdue: AtomicBool::new(false),
+        })
     }
 
     /// The turns that the call takes.
@@ -240,10 +249,12 @@ impl Call for Exchange {
             let message = "The application has had no time for this request";
             return self.give(Err(Error::new(StatusCode::GATEWAY_TIMEOUT, message)));
         }
-        tracing::error!("the application was silent for {silent:?} (--timeout): its request ends");
-        let message = "The application took too long to answer";
-        self.give(Err(Error::new(StatusCode::GATEWAY_TIMEOUT, message)));
-        self.end(false);
+        if !self.overdue.swap(true, Ordering::AcqRel) {
+            tracing::error!("the application was silent for {silent:?} (--timeout): its request ends");
+            let message = "The application took too long to answer";
+            self.give(Err(Error::new(StatusCode::GATEWAY_TIMEOUT, message)));
+            self.end(false);
+        }
         interrupt::raise(self.ident.load(Ordering::Acquire));
         let ident = Arc::clone(&self.ident);
         interrupt::replace_if_stuck(move || ident.load(Ordering::Acquire) != 0);

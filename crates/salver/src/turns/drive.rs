@@ -108,27 +108,36 @@ impl Shared {
         }
     }
 
-    /// The life of one thread.
+    /// The life of one thread. It goes to its place with its first call and no sooner: whoever holds that call up there must not hold
+    /// up the loop, which a new thread is started to drive.
     fn drive(self: Arc<Self>) {
-        if let Some(place) = self.place.get() {
-            place.inhabit(&mut || self.work());
+        let seat = Seat::ours();
+        let mut call = self.next_call(&seat);
+        if let (Some(place), true) = (self.place.get(), call.is_some()) {
+            place.inhabit(&mut || {
+                while let Some(next) = call.take().or_else(|| self.next_call(&seat)) {
+                    self.make_calls(&seat, next);
+                }
+            });
         }
         self.state().threads -= 1;
     }
 
-    fn work(self: &Arc<Self>) {
-        let seat = Seat::ours();
+    /// The next call of this thread, which turns or sleeps until there is one; `None` when it is to leave.
+    fn next_call(self: &Arc<Self>, seat: &Arc<Seat>) -> Option<Arc<dyn Call>> {
         loop {
-            let work = self.state().next(&seat, self.most);
-            match work {
-                Work::Turn(turn) => {
-                    if let Some(call) = self.turn(&seat, turn) {
-                        self.make_calls(&seat, call);
-                    }
+            let work = self.state().next(seat, self.most);
+            let call = match work {
+                Work::Turn(turn) => self.turn(seat, turn),
+                Work::Call(call) => Some(call),
+                Work::Spare => {
+                    seat.sleep();
+                    None
                 }
-                Work::Call(call) => self.make_calls(&seat, call),
-                Work::Spare => seat.sleep(),
-                Work::Superfluous | Work::Over => break,
+                Work::Superfluous | Work::Over => return None,
+            };
+            if call.is_some() {
+                return call;
             }
         }
     }

@@ -96,7 +96,7 @@ pub trait Call: Send + Sync + 'static {
 
 /// What a thread does around calls: an interpreter's lock is taken here.
 pub trait Place: Send + Sync + 'static {
-    /// Runs the whole `life` of a thread: what every call would otherwise prepare anew is prepared here.
+    /// Runs the `life` of a thread from its first call on: what every call would otherwise prepare anew is prepared here.
     fn inhabit(&self, life: &mut (dyn FnMut() + Send)) {
         life();
     }

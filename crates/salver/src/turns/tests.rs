@@ -77,11 +77,15 @@ impl Running {
     }
 
     fn start_with(turns: Turns, site: impl FnOnce(&Turns) -> Site) -> Self {
-        let listeners = Listeners::open(&["127.0.0.1:0".parse::<Address>().unwrap()], 1).unwrap();
+        Self::start_in(turns, Anywhere, 1, site)
+    }
+
+    fn start_in(turns: Turns, place: impl Place, loops: usize, site: impl FnOnce(&Turns) -> Site) -> Self {
+        let listeners = Listeners::open(&["127.0.0.1:0".parse::<Address>().unwrap()], loops).unwrap();
         let driven = Server::new(site(&turns)).drive(listeners).unwrap();
         let Local::Tcp(address) = driven.locals()[0] else { panic!() };
         let stop = driven.stop();
-        let thread = thread::spawn(move || turns.run(driven, Anywhere).unwrap());
+        let thread = thread::spawn(move || turns.run(driven, place).unwrap());
         Self { address, stop, thread: Some(thread) }
     }
 
@@ -134,6 +138,77 @@ impl Gate {
 
 fn blocking(turns: &Turns, make: impl Fn(&Turns) -> String + Send + Sync + 'static) -> impl Handler {
     Blocking(turns.clone(), Arc::new(make))
+}
+
+/// A place with a lock that calls hold, and that whoever comes to it has to take.
+#[derive(Default)]
+struct Locked(Mutex<()>);
+
+impl Place for Locked {
+    fn inhabit(&self, life: &mut (dyn FnMut() + Send)) {
+        drop(self.0.lock().unwrap());
+        life();
+    }
+
+    fn enter(&self, calls: &mut dyn FnMut()) {
+        let _held = self.0.lock().unwrap();
+        calls();
+    }
+}
+
+#[test]
+fn a_call_that_holds_the_lock_of_its_place_holds_up_neither_the_loop_nor_the_timeouts() {
+    let gate = Arc::new(Gate::default());
+    let held = Arc::clone(&gate);
+    let turns = Turns::new(&Options { threads: NonZeroUsize::new(4) });
+    turns.set_timeout(Duration::from_millis(300));
+    let server = Running::start_in(turns, Locked::default(), 1, |turns| {
+        let slow = blocking(turns, move |_| {
+            held.pass();
+            "slow".into()
+        });
+        let files = crate::handler::redirect::open("/elsewhere").unwrap();
+        Site::new().mount("/slow", slow).and_then(|site| site.mount("/file", files)).unwrap()
+    });
+    let (done, told) = mpsc::channel();
+    thread::scope(|scope| {
+        let ask = |path: &'static str| {
+            let (server, done) = (&server, done.clone());
+            scope.spawn(move || done.send((path, server.get(path))));
+        };
+        ask("/slow");
+        gate.held(1);
+        ask("/file");
+        ask("/slow"); // waits for the lock
+        let answers: Vec<_> = (0..3).map(|_| told.recv_timeout(Duration::from_secs(10))).collect();
+        gate.open();
+        let paths: Vec<_> = answers.iter().map(|answer| answer.as_ref().map(|(path, _)| *path)).collect();
+        assert_eq!(paths, [Ok("/file"), Ok("/slow"), Ok("/slow")]);
+        for (path, body) in answers.into_iter().flatten().filter(|(path, _)| *path == "/slow") {
+            assert!(body.contains("running"), "{path}: {body}");
+        }
+    });
+}
+
+#[test]
+fn one_loop_serves_the_queues_of_several() {
+    let turns = Turns::new(&Options::default());
+    let server = Running::start_in(turns, Anywhere, 3, |turns| {
+        Site::new().mount("/", blocking(turns, |_| "called".into())).unwrap()
+    });
+    let (done, ended) = mpsc::channel();
+    thread::scope(|scope| {
+        let server = &server;
+        scope.spawn(move || {
+            for _ in 0..40 {
+                assert_eq!(server.get("/"), "called"); // from a new port each, which chooses the queue
+            }
+            done.send(()).unwrap();
+        });
+        let ended = ended.recv_timeout(Duration::from_secs(20));
+        server.stop.now();
+        ended.expect("every queue is served");
+    });
 }
 
 #[test]
