@@ -414,6 +414,26 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_file_whose_server_does_not_keep_up_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let busy = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        let address = socket2::SockAddr::unix(&path).unwrap();
+        busy.bind(&address).unwrap();
+        busy.listen(0).unwrap();
+        let client = || Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).unwrap();
+        let clients: Vec<_> =
+            std::iter::repeat_with(client).take_while(|client| client.connect(&address).is_ok()).collect();
+        let (told, answer) = std::sync::mpsc::channel();
+        let shown = format!("unix:{}", path.display());
+        std::thread::spawn(move || told.send(open(&shown, 1).map(drop).map_err(|error| error.to_string())));
+        let answer = answer.recv_timeout(std::time::Duration::from_secs(10));
+        drop(busy); // whoever waits for it gets on
+        assert!(!clients.is_empty() && path.exists());
+        assert!(answer.expect("an answer at once").unwrap_err().contains("is in use"));
+    }
+
+    #[test]
     fn a_socket_file_that_another_server_bound_since_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");

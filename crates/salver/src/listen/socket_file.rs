@@ -60,7 +60,8 @@ pub(super) fn remove_stale(path: &Path, address: &SockAddr) -> Result<(), StartE
             "unix:{shown} exists and is no socket; remove it or choose another path"
         )));
     }
-    let probe = Socket::new(Domain::UNIX, Type::STREAM, None);
+    // Without waiting: where the queue of a live server is full, that is an answer, too.
+    let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None);
     match probe.and_then(|socket| socket.connect(address)) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path).map_err(|error| {
