@@ -25,6 +25,8 @@ def app(environ: dict[str, str], start_response: Start) -> Iterable[bytes]:
             pass
     if path == "/hold":
         ctypes.PyDLL(None).sleep(60)  # holds the interpreter's lock
+    if path == "/close":
+        os.closerange(3, 256)  # whatever the server has open, too
     if path == "/second":
         time.sleep(1)
     start_response("200 OK", [("Content-Type", "text/plain")])

@@ -24,6 +24,7 @@ use super::nursery::Nursery;
 use super::process::{Process, Start, State, ending};
 use super::program::Program;
 use super::upgrade::Successor;
+use crate::output;
 
 /// The configuration that workers are started with.
 #[derive(Clone, Debug)]
@@ -385,7 +386,10 @@ impl Crew {
             let code = status.exit_status().and_then(|code| u8::try_from(code).ok()).filter(|code| *code > 0);
             match code {
                 Some(1 | 2) => tracing::debug!("worker {number} has said why it cannot start"),
-                _ => tracing::error!("worker {number} ended before it could answer: {how}"),
+                _ => output::error_line(&StartError::new(format!(
+                    "worker {number} ended before it could answer: {how}; mend what ends the process, perhaps while \
+                    the application is imported"
+                ))),
             }
             return Some(Death::NoStart(code.unwrap_or(1)));
         }
@@ -394,6 +398,9 @@ impl Crew {
             "not reloaded, what was served is served on: worker {number} ended before it could answer: {how}"
         );
         self.rollout.clear();
+        if self.leaving.iter().any(|process| process.state <= State::Ready) {
+            self.rollout.push_back(0); // their queues wait for it, whatever the configuration
+        }
         // Whoever was to be replaced for a limit of its own asks again.
         self.processes_mut().for_each(|process| process.outgoing = false);
         self.tidy();

@@ -112,7 +112,10 @@ impl Process {
                 None
             }
         };
-        self.channel = None; // its end comes as a signal
+        // Its end comes as a signal; whoever lives on has lost its descriptors to foreign code, and can do nothing any more.
+        self.channel = None;
+        let kill_at = Instant::now() + AFTER_CLOSING;
+        self.kill_at = Some(self.kill_at.map_or(kill_at, |at| at.min(kill_at)));
         told
     }
 
@@ -154,6 +157,9 @@ impl Process {
         }
     }
 }
+
+/// What a worker has to end when its channel is closed: its last moments are spent on logs.
+const AFTER_CLOSING: Duration = Duration::from_secs(1);
 
 /// How a process ended, in words.
 pub(super) fn ending(status: WaitStatus) -> String {

@@ -40,10 +40,11 @@ pub struct Driven {
 }
 
 impl Server {
-    /// A server whose loop is driven by [`Driven::turn`]; it listens when this returns, and accepts once it is driven.
+    /// A server whose loop is driven by [`Driven::turn`]; it listens when this returns, and accepts once it is driven. The one loop
+    /// serves every queue, also those of listeners that were opened for several.
     ///
     /// # Errors
-    /// When the system refuses an event queue, or the listeners were opened for several loops.
+    /// When the system refuses an event queue.
     pub fn drive(self, listeners: Listeners) -> Result<Driven, StartError> {
         let cannot = |error: &dyn std::fmt::Display| {
             StartError::new(format!("cannot start an event loop: {error}; look at `ulimit -n`"))
@@ -51,7 +52,8 @@ impl Server {
         let locals = listeners.locals().cloned().collect();
         let origins = self.origins(&listeners);
         let (queues, files) = listeners.into_queues()?;
-        let [queues] = <[_; 1]>::try_from(queues).map_err(|_| cannot(&"listeners of more than one loop"))?;
+        // A worker has the queues of those that are gone beside its own: one loop serves them all.
+        let queues = queues.into_iter().flatten().collect();
         let runtime = runtime().map_err(|error| cannot(&error))?;
         let stop = Stop::new();
         let (over, ended) = watch::channel(false);
