@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
 from tests.operate.crew import CrewCase, children, descriptors
-from tests.support import Server, Wire, require, until
+from tests.support import Server, Wire, require, salver_command, until
 
 LIMIT = 64
 
@@ -83,6 +84,17 @@ class Disk(CrewCase):
         until("what was lost is counted", recovered)
         self.assertGreater((seen / "log").stat().st_size, size)
         self.assertLess(server.log().count("\n"), 20, "not a line a request")
+
+    def test_no_room_for_the_pid_file(self) -> None:
+        disk = self.folder.folder("disk")
+        script = (
+            'mount -t tmpfs -o size=64k none "$0" && { head -c 128k /dev/zero > "$0/filler"; "$@"; ls "$0"; }'
+        )
+        namespace = [require("unshare", "util-linux"), "--map-root-user", "--mount", "sh", "-c", script]
+        command = [*namespace, str(disk), salver_command()[0], "0", "--pid", f"{disk}/pid"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        self.assertIn(f"salver: error: --pid {disk}/pid: No space left on device", done.stderr)
+        self.assertEqual(done.stdout, "filler\n", "nothing half-made stays")
 
     def test_upload_disk_full(self) -> None:
         script = self.folder.write("cgi-bin/count", "#!/bin/sh\necho Content-Type: text/plain; echo; wc -c\n")

@@ -166,6 +166,15 @@ class Status(CrewCase):
         first.signal(signal.SIGTERM)
         first.wait()
         self.assertFalse(path.exists())
+        silent = self.folder.path / "silent"
+        with socket.socket(socket.AF_UNIX) as stuck:
+            stuck.bind(str(silent))
+            stuck.listen()
+            USER.own(silent)
+            told = self.status(str(silent)).stderr
+        self.assertRegex(
+            told, r"^salver: error: .*/silent: no answer within 5 s; the supervisor there is stuck"
+        )
         wrong = self.status("--no-such")
         self.assertEqual(wrong.returncode, 2)
 
@@ -223,3 +232,15 @@ class Systemd(CrewCase):
                 self.assertEqual(self.told()["READY"], "1")
                 self.assertEqual([self.told() for _ in range(3)], [{"WATCHDOG": "1"}] * 3)
                 server.stop()
+
+    def test_the_new_program_is_the_main_process_when_the_old_one_ends(self) -> None:
+        server = self.serve("--workers", "1", environment={"NOTIFY_SOCKET": str(self.path)})
+        self.assertEqual(self.told()["MAINPID"], str(server.pid))
+        server.signal(signal.SIGUSR2)
+        new = int(self.told()["MAINPID"])
+        self.addCleanup(os.kill, new, signal.SIGKILL)
+        until("the old one knows", lambda: "the new program serves" in server.log())
+        server.signal(signal.SIGTERM)
+        # Not STOPPING: that would be the end of the whole service.
+        self.assertEqual(self.told(), {"READY": "1", "MAINPID": str(new)})
+        self.assertEqual(server.wait(), 0)

@@ -202,3 +202,29 @@ class Preload(unittest.TestCase):
     def test_beside_reload_each_imports(self) -> None:
         host = self.host("--reload", workers=2)
         until("both have imported", lambda: set(self.noted("imports")) == set(children(host.process.pid)))
+
+    def test_hooks_that_are_no_good(self) -> None:
+        self.folder.write("hooks.py", "def (\n")
+        with self.assertRaises(AssertionError) as refused:
+            self.host("--hooks", "hooks.py", workers=1)
+        self.assertEqual(str(refused.exception).count("salver: error: hooks.py: SyntaxError while it ran"), 1)
+        self.assertNotIn("_gunicorn.py", str(refused.exception), "no traceback of ours")
+        self.folder.write("hooks.py", "def on_exit(server):\n    raise ValueError('boom')\n")
+        host = self.host("--hooks", "hooks.py", workers=1)
+        host.signal(signal.SIGTERM)
+        self.assertEqual(host.wait(), 0)
+        host.tells("salver: error: hooks.py: ValueError while on_exit ran")
+
+    def test_a_hook_that_still_runs_ends_with_the_server(self) -> None:
+        self.folder.write(
+            "hooks.py",
+            "import os, time\n\ndef when_ready(server):\n"
+            "    with open('hook', 'w') as file:\n        file.write(str(os.getpid()))\n    time.sleep(100)\n",
+        )
+        host = self.host("--hooks", "hooks.py", workers=1)
+        noted = self.folder.path / "hook"
+        until("it runs", lambda: noted.exists() and noted.read_text() != "")
+        hook = int(noted.read_text())
+        host.signal(signal.SIGTERM)
+        self.assertEqual(host.wait(), 0)
+        until("it ends", lambda: not is_alive(hook), 5)

@@ -322,7 +322,7 @@ print("mine", flush=True)
     def test_keywords_that_are_none(self) -> None:
         for keywords, said in (
             ("thraeds=3", "thraeds: no such option; threads is one"),
-            ("threads=0", "threads: invalid value '0' for '--threads <N>': number would be zero"),
+            ("threads=0", "threads: invalid value '0' for '--threads <N>': give at least 1"),
             ("threads=[1, 2]", "threads: not what it takes; give one value"),
             ("header='X'", "header: not what it takes; give an array of pairs"),
         ):

@@ -30,7 +30,7 @@ pub(crate) fn run(mut prepared: Prepared, options: Options, parse: &Parse<'_>) -
     let _pid = options.process.pid.as_deref().map(PidFile::create).transpose()?;
     let signals = Caught::new()?;
     let loops = thread::available_parallelism().map_or(1, usize::from);
-    let mut listeners = Listeners::open(&options.targets.addresses(), loops)?;
+    let mut listeners = Listeners::open(&options.targets.addresses()?, loops)?;
     if let Some(port) = options.https.redirect_http {
         listeners.open_clear(port)?;
     }
@@ -118,7 +118,7 @@ impl Alone {
         let Some(listeners) = &self.listeners else { return Ok(()) };
         let Parsed { options, warnings, .. } = parse()?;
         let prepared = Prepared::open(&options, None)?;
-        let next = listeners.open_again(&options.targets.addresses(), options.https.redirect_http)?;
+        let next = listeners.open_again(&options.targets.addresses()?, options.https.redirect_http)?;
         let (log, meter) = (Arc::clone(&prepared.log), prepared.meter.clone());
         let running = prepared.start(next.try_clone()?)?;
         let generation = self.tally.began(meter, addresses(&running));

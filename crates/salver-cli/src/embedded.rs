@@ -33,7 +33,7 @@ pub(crate) fn run(
     let mut prepared = Prepared::open(options, Some(host))?;
     let _pid = options.process.pid.as_deref().map(PidFile::create).transpose()?;
     let signals = if hears_signals { Some(Caught::new()?) } else { None };
-    let mut listeners = Listeners::open(&options.targets.addresses(), 1)?;
+    let mut listeners = Listeners::open(&options.targets.addresses()?, 1)?;
     if let Some(port) = options.https.redirect_http {
         listeners.open_clear(port)?;
     }

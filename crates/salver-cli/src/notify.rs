@@ -29,6 +29,11 @@ impl Notify {
         tell(&[NotifyState::Reloading, now]);
     }
 
+    /// The process with this number goes on with the work of this one, which ends.
+    pub(crate) fn succeeded(&self, pid: u32) {
+        tell(&[NotifyState::Ready, NotifyState::MainPid(pid)]);
+    }
+
     /// The server ends.
     pub(crate) fn stopping(&self) {
         tell(&[NotifyState::Stopping]);

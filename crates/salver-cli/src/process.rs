@@ -117,9 +117,16 @@ impl PidFile {
                 "--pid {shown}: process {pid} runs already; stop it or name another file"
             )));
         }
-        fs::write(path, format!("{}\n", std::process::id())).map_err(|error| {
-            StartError::new(format!("--pid {shown}: {error}; name a file in a folder you may write to"))
-        })?;
+        if let Err(error) = fs::write(path, format!("{}\n", std::process::id())) {
+            if error.kind() == ErrorKind::StorageFull {
+                let _ = fs::remove_file(path); // it is there and empty: no number is left that says nothing
+            }
+            let mend = match error.kind() {
+                ErrorKind::StorageFull => "make room there, or name another file",
+                _ => "name a file in a folder you may write to",
+            };
+            return Err(StartError::new(format!("--pid {shown}: {error}; {mend}")));
+        }
         Ok(Self { path: path.to_owned(), later: None })
     }
 
@@ -193,7 +200,8 @@ fn read(path: &Path) -> Option<Pid> {
 }
 
 fn number(text: &str) -> Option<Pid> {
-    Pid::from_raw(text.trim().parse().ok()?)
+    // Of a negative number the system would think that a group of processes is meant.
+    Pid::from_raw(text.trim().parse().ok().filter(|number| *number > 0)?)
 }
 
 fn lives(pid: Pid) -> bool {
@@ -242,7 +250,7 @@ mod tests {
         fs::write(&path, "1\n").unwrap();
         let error = PidFile::create(&path).unwrap_err().to_string();
         assert!(error.contains("process 1 runs already"), "{error}");
-        for stale in ["", "0", "2147483647", "x"] {
+        for stale in ["", "0", "-1", "2147483647", "x"] {
             fs::write(&path, stale).unwrap();
             let file = PidFile::create(&path).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));

@@ -119,7 +119,14 @@ fn ask(path: &Path) -> Result<Report, StartError> {
     let mut socket = UnixStream::connect(path).map_err(|error| wrong(&error))?;
     socket.set_read_timeout(Some(PATIENCE)).map_err(|error| wrong(&error))?;
     let mut text = Vec::new();
-    socket.read_to_end(&mut text).map_err(|error| wrong(&error))?;
+    socket.read_to_end(&mut text).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => StartError::new(format!(
+            "{}: no answer within {} s; the supervisor there is stuck, or was stopped: see `ps`",
+            path.display(),
+            PATIENCE.as_secs()
+        )),
+        _ => wrong(&error),
+    })?;
     serde_json::from_slice(&text).map_err(|error| wrong(&error))
 }
 

@@ -91,20 +91,32 @@ const PASSED_ON: [&str; 3] = ["PATH", "TZ", "LANG"];
 
 impl Options {
     /// Where to listen, all ports named: `--bind`, or else the sockets that systemd passed, or else everywhere.
-    pub fn addresses(&self) -> Vec<Address> {
+    ///
+    /// # Errors
+    /// `$PORT` counts and is no port.
+    pub fn addresses(&self) -> Result<Vec<Address>, StartError> {
         if self.bind.is_empty() {
             let passed = process::passed_sockets(|name| std::env::var(name).ok(), std::process::id());
-            return match self.have_application() {
+            return Ok(match self.have_application() {
                 _ if !passed.is_empty() => passed,
                 false => vec![Address::Everywhere(self.port)],
-                // An application is for this machine until it is said otherwise; platforms say it by PORT.
-                true => vec![match std::env::var("PORT").ok().and_then(|port| port.parse().ok()) {
-                    Some(port) => Address::Tcp { host: "0.0.0.0".into(), port: Some(port) },
-                    None => Address::Tcp { host: "127.0.0.1".into(), port: Some(self.port) },
-                }],
-            };
+                true => vec![self.of_application(std::env::var_os("PORT"))?],
+            });
         }
-        self.bind.iter().map(|address| address.clone().or_port(self.port)).collect()
+        Ok(self.bind.iter().map(|address| address.clone().or_port(self.port)).collect())
+    }
+
+    /// An application is for this machine until it is said otherwise; platforms say it by PORT.
+    fn of_application(&self, platform: Option<OsString>) -> Result<Address, StartError> {
+        let Some(said) = platform.filter(|said| !said.is_empty()) else {
+            return Ok(Address::Tcp { host: "127.0.0.1".into(), port: Some(self.port) });
+        };
+        let read = said.to_str().and_then(|said| said.parse().ok());
+        let port = read.ok_or_else(|| {
+            let said = said.to_string_lossy();
+            StartError::new(format!("PORT: {said}: no port; give a number from 0 to 65535, or unset it"))
+        })?;
+        Ok(Address::Tcp { host: "0.0.0.0".into(), port: Some(port) })
     }
 
     /// TARGET below `/`, then the mounts.
@@ -282,6 +294,26 @@ fn redirect(url: &OsStr, _: &All) -> Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_application_listens_where_the_platform_says() {
+        use clap::CommandFactory as _;
+        let options = All::command().get_matches_from(["salver", "--port", "7000"]);
+        let options = <All as clap::FromArgMatches>::from_arg_matches(&options).unwrap().targets;
+        let listens = |port: Option<&str>| options.of_application(port.map(OsString::from));
+        for (port, want) in [
+            (None, "127.0.0.1:7000"),
+            (Some(""), "127.0.0.1:7000"),
+            (Some("9000"), "0.0.0.0:9000"),
+            (Some("0"), "0.0.0.0:0"),
+        ] {
+            assert_eq!(listens(port).unwrap(), want.parse().unwrap(), "{port:?}");
+        }
+        for port in ["http", "70000", "-1", "tcp://10.0.0.1:80"] {
+            let error = listens(Some(port)).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("PORT: {port}: no port; give a number")), "{error}");
+        }
+    }
 
     #[test]
     fn a_mount_is_a_prefix_and_a_target() {

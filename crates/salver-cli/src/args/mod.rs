@@ -6,6 +6,7 @@
 
 use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
+use std::num::{IntErrorKind, ParseIntError};
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -327,6 +328,7 @@ fn one_line(mut error: clap::Error) -> String {
         && let (Some(arg), Some(value)) =
             (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
     {
+        let why = why.downcast_ref::<ParseIntError>().map_or_else(|| why.to_string(), mend_of_number);
         return format!("invalid value '{value}' for '{arg}': {why}");
     }
     // What was typed may hold line ends of its own.
@@ -349,6 +351,16 @@ fn one_line(mut error: clap::Error) -> String {
         line.push_str(part.strip_prefix("error: ").unwrap_or(part));
     }
     line
+}
+
+/// What to give in the place of what is no whole number, or one that does not count.
+fn mend_of_number(error: &ParseIntError) -> String {
+    match error.kind() {
+        IntErrorKind::Zero => "give at least 1",
+        IntErrorKind::PosOverflow => "that is too much; give a smaller number",
+        _ => "give a whole number, without a sign or a unit",
+    }
+    .into()
 }
 
 #[cfg(test)]

@@ -122,6 +122,13 @@ fn wrong_use_is_one_line() {
         (&["--header", "Content-Length", "5"], &[], "--header Content-Length 5: the server sets"),
         (&[".", "abc"], &[], "invalid value 'abc' for '[PORT]': no port; give a number from 0 to 65535"),
         (&["--limit-body", "1g"], &[], "give a number of bytes without a unit"),
+        (
+            &["--max-requests", "-1"],
+            &[],
+            "'--max-requests <N>': give a whole number, without a sign or a unit",
+        ),
+        (&["--max-requests", "99999999999999999999"], &[], "that is too much; give a smaller number"),
+        (&["--threads", "0"], &[], "'--threads <N>': give at least 1"),
         (&["--keep-alive", "-1"], &[], "'-1' is no time in seconds; give a number such as 30 or 0.5"),
         (&["--content-type", ""], &[], "no media type; give one such as text/plain"),
         (&["--limit-concurrency", "0"], &[], "with 0 every request would be refused"),

@@ -72,7 +72,7 @@ pub(crate) fn open(options: &All) -> Result<Option<Https>, StartError> {
         };
     }
     let data = || data::folder(options.https.tls_data.as_deref());
-    if options.targets.addresses().iter().all(|address| matches!(address, Address::Unix(_))) {
+    if options.targets.addresses()?.iter().all(|address| matches!(address, Address::Unix(_))) {
         let what = "every address is a Unix socket, which stays in the clear";
         return Err(StartError::new(format!(
             "HTTPS: {what}; add --bind with one of TCP, or leave HTTPS out"

@@ -4,7 +4,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, WaitOptions, wait};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use salver::listen::{Address, Listeners};
 use salver::{Origin, StartError};
 use signal_hook::consts::signal::{
@@ -49,6 +49,8 @@ pub(super) struct Supervisor {
     successor: Option<Successor>,
     pid_file: Option<PidFile>,
     notify: Notify,
+    /// The process that runs `when_ready`, while it does.
+    hook: Option<Pid>,
     /// Systemd was told that the configuration is loaded anew.
     reloading: bool,
 }
@@ -115,6 +117,7 @@ impl Supervisor {
             successor: None,
             pid_file: None,
             notify: Notify::new(),
+            hook: None,
             reloading: false,
         }
     }
@@ -139,8 +142,7 @@ impl Supervisor {
             if let Phase::Stopping(code) = self.phase
                 && self.crew.processes().next().is_none()
             {
-                // It ends by itself: at the latest, its clock ends it.
-                let _ = self.call_hook("on_exit").map(|mut called| called.wait());
+                self.call_last_hook();
                 return if code == 0 { Ok(()) } else { Err(Failure::Told(code)) };
             }
             if self.reloading && !self.crew.is_rolling_out() {
@@ -190,7 +192,9 @@ impl Supervisor {
             listeners.own_files();
         }
         output::serving(&self.origins);
-        drop(self.call_hook("when_ready")); // reaped with the others
+        self.hook = self.call_hook("when_ready").and_then(|called| {
+            Pid::from_raw(i32::try_from(called.id()).ok()?) // reaped with the others
+        });
         if self.options.announce.open
             && let Err(message) = announce::browse(&self.origins)
         {
@@ -201,6 +205,17 @@ impl Supervisor {
     /// Calls a hook of the file that was named, if one was.
     fn call_hook(&self, name: &str) -> Option<Child> {
         self.crew.call_hook(name, self.options.applications.hooks.as_deref()?)
+    }
+
+    /// Calls `on_exit`, where the server was ever ready; `when_ready`, if it still runs, does not outlive it.
+    fn call_last_hook(&mut self) {
+        if let Some(pid) = self.hook.take() {
+            let _ = kill_process(pid, Signal::TERM); // it has not been waited for: the number is its own
+        }
+        if self.crew.served {
+            // It ends by itself: at the latest, its clock ends it.
+            let _ = self.call_hook("on_exit").map(|mut called| called.wait());
+        }
     }
 
     fn hear_workers(&mut self, parse: &Parse<'_>) {
@@ -295,7 +310,7 @@ impl Supervisor {
         let has_application = options.targets.have_application();
         let count = options.workers.count(has_application)?.unwrap_or(1);
         let monitor = self.monitor.open_again(&options.monitor.addresses()?)?;
-        let next = listeners.open_again(&options.targets.addresses(), options.https.redirect_http)?;
+        let next = listeners.open_again(&options.targets.addresses()?, options.https.redirect_http)?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -369,7 +384,11 @@ impl Supervisor {
             Phase::Stopping(code) => Phase::Stopping(code),
             _ => Phase::Stopping(code),
         };
-        self.notify.stopping();
+        match self.successor.as_ref().filter(|successor| successor.serves) {
+            // It has said so itself; systemd believes it of the main process alone, which we were until now.
+            Some(successor) => self.notify.succeeded(successor.pid.as_raw_pid().unsigned_abs()),
+            None => self.notify.stopping(),
+        }
         // Now the workers alone have the sockets: they close them when nothing is queued any more.
         self.listeners = None;
         self.crew.end(order, after);
@@ -389,7 +408,10 @@ impl Supervisor {
                         listeners.own_files();
                     }
                 }
-                Death::Unknown => tracing::debug!("process {} was reaped", pid.as_raw_pid()),
+                Death::Unknown => {
+                    self.hook.take_if(|hook| *hook == pid);
+                    tracing::debug!("process {} was reaped", pid.as_raw_pid());
+                }
             }
         }
     }

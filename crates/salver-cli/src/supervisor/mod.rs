@@ -120,7 +120,7 @@ pub(crate) fn run(
         options.process.pid.as_deref().map(|path| PidFile::create_after(path, predecessor.is_some()));
     let pid_file = pid_file.transpose()?;
     let signals = Caught::with_children()?;
-    let (addresses, clear) = (options.targets.addresses(), options.https.redirect_http);
+    let (addresses, clear) = (options.targets.addresses()?, options.https.redirect_http);
     let listeners = match &predecessor {
         Some(predecessor) => predecessor.listeners(&addresses, clear, count * loops)?,
         None => {

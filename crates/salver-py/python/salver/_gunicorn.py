@@ -238,9 +238,16 @@ def main(arguments: list[str]) -> int:
         signal.alarm(PATIENCE)
     if what == "options":
         return _print_options(path)
-    hook: Callable[[Any], object] | None = run(path).get(what)
-    if callable(hook):
-        hook(server(path))
+    try:
+        hook: Callable[[Any], object] | None = run(path).get(what)
+        if callable(hook):
+            try:
+                hook(server(path))
+            except BaseException as error:
+                raise fault(path, f"{what} ran", error) from None
+    except LoadError as error:
+        sys.stderr.write(f"salver: error: {error}\n")
+        return 1
     return 0
 
 
