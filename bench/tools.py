@@ -143,7 +143,7 @@ def _mend(program: Program) -> str:
 
 
 def _cargo_install(crate: str, build: Path) -> None:
-    """Builds a program of crates.io below the build folder; what does not build is found missing afterwards."""
+    """Builds a program of crates.io below the build folder; what does not build is missing afterwards."""
     command = ["cargo", "install", "--quiet", "--locked", "--root", str(build / "cargo"), crate]
     print(f"bench: {' '.join(command)}", file=sys.stderr)
     subprocess.run(command, check=False)
