@@ -105,6 +105,20 @@ fn a_body_nobody_read_is_never_taken_for_a_request() {
 }
 
 #[test]
+fn an_answer_does_not_wait_for_the_end_of_a_body_that_nobody_wants() {
+    let server = serve();
+    for half in [
+        "Content-Length: 5\r\n\r\nhe",
+        "Content-Length: 5\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhe",
+    ] {
+        let answer = server.exchange(&format!("POST /ignore HTTP/1.1\r\nHost: x\r\n{half}"));
+        assert_eq!(statuses(&answer), [200], "{half:?}");
+        assert!(answer.contains("Connection: close\r\n") && answer.ends_with("ignored"), "{answer}");
+    }
+}
+
+#[test]
 fn a_long_body_that_nobody_wants_does_not_keep_the_loop_busy() {
     let server = serve();
     let mut socket = server.connect();

@@ -154,6 +154,7 @@ impl Wire<'_> {
             state,
             allowed: self.shared.site.guard.limit_body(),
             drainable: DRAINED,
+            settle_by: None,
         };
         (upload, Body::Stream(Box::pin(content)))
     }
@@ -184,6 +185,7 @@ impl Upload {
             state: UploadState::Complete,
             allowed: 0,
             drainable: 0,
+            settle_by: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use http::StatusCode;
@@ -36,6 +37,8 @@ pub(super) struct Upload {
     pub(super) allowed: u64,
     /// How many bytes that nobody wanted may still be read.
     pub(super) drainable: usize,
+    /// Until when an answer waits for what nobody wanted.
+    pub(super) settle_by: Option<Instant>,
 }
 
 /// How far a request body has come.
@@ -198,12 +201,25 @@ impl Wire<'_> {
     }
 
     /// Reads and drops what the handler left, if it is short: so a broken body gets its 400, and the connection can be kept. A
-    /// long one is given up, as is one that the client holds back.
+    /// long one is given up, as is one that the client holds back or is slow with: it has to have its answer.
     fn poll_settle(&mut self, cx: &mut Context<'_>, upload: &mut Upload) -> Poll<()> {
         let Some(incoming) = upload.incoming.clone() else { return Poll::Ready(()) };
         let long = upload.reader.left().is_some_and(|left| left > upload.drainable as u64);
+        let by = *upload.settle_by.get_or_insert_with(|| Instant::now() + SETTLED);
         while upload.state == UploadState::Open && !long {
-            match ready!(self.poll_chunk(cx, upload)) {
+            let left = by.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                self.deadline.disarm();
+                break;
+            }
+            let Poll::Ready(chunk) = self.poll_chunk(cx, upload) else {
+                let gap = Duration::from(self.shared.options.body_timeout);
+                if gap.is_zero() || gap > SETTLED {
+                    self.deadline.arm(left);
+                }
+                return Poll::Pending;
+            };
+            match chunk {
                 Ok(Some(chunk)) => match upload.drainable.checked_sub(chunk.len()) {
                     Some(rest) => upload.drainable = rest,
                     None => break,
@@ -324,5 +340,7 @@ struct Slow;
 const COPIED: usize = 4 * 1024;
 /// How much of a body is received at once, in bytes.
 const BODY_ROOM: usize = 64 * 1024;
+/// How long an answer waits for a body that nobody wanted, so that its connection can be kept.
+const SETTLED: Duration = Duration::from_secs(1);
 /// How much of later requests is received while one is answered, in bytes.
 const AHEAD: usize = 16 * 1024;
