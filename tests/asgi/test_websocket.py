@@ -236,6 +236,13 @@ class Limits(OwnAsgi):
         self.assertEqual(closed(wire), 1011)  # it was not answered
         self.host.wait_for(self.token, "OSError")
 
+    def test_a_client_that_never_reads_is_cut(self) -> None:
+        self.start("--ws-ping-interval", "0", "--send-timeout", "1", "--log-level", "debug")
+        wire = self.host.connect()
+        self.addCleanup(wire.__exit__)
+        self.assertEqual(shake(wire, f"/flood?t={self.token}").status, 101)
+        self.host.tells("an application ended with OSError: the client has left")
+
     def test_deflate(self) -> None:
         self.start()
         wire, answer = self.open("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n")

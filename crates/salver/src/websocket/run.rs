@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use tungstenite::protocol::frame::FrameHeader;
@@ -50,6 +50,7 @@ impl Protocol for Socket {
             input,
             output: Vec::new(),
             sent: 0,
+            stuck: None,
             stage: Stage::Open,
             asked: false,
         };
@@ -74,6 +75,8 @@ struct Driver {
     /// To be sent; what is before `sent` has been.
     output: Vec<u8>,
     sent: usize,
+    /// Since when the connection takes nothing, if it does not.
+    stuck: Option<Instant>,
     stage: Stage,
     /// Whether a sign of life was asked for and has not come.
     asked: bool,
@@ -98,7 +101,7 @@ impl Driver {
         if self.stage == Stage::Open && self.wire.shared.is_stopping() {
             self.fail(Close { code: 1012, reason: "the server restarts".into() });
         }
-        if self.wire.deadline.is_over() && self.overdue(cx) {
+        if self.is_stuck() || self.wire.deadline.is_over() && self.overdue(cx) {
             return Poll::Ready(());
         }
         loop {
@@ -195,14 +198,44 @@ impl Driver {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = self.output.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match ready!(self.wire.io.poll_write(cx, &[IoSlice::new(rest)]))? {
+            let written = self.wire.io.poll_write(cx, &[IoSlice::new(rest)]);
+            match ready!(self.sending(written))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => self.sent += count,
             }
         }
         self.output.clear();
         self.sent = 0;
-        if self.wire.io.holds_back() { self.wire.io.poll_flush(cx) } else { Poll::Ready(Ok(())) }
+        let flushed =
+            if self.wire.io.holds_back() { self.wire.io.poll_flush(cx) } else { Poll::Ready(Ok(())) };
+        self.sending(flushed)
+    }
+
+    /// Watches over sending: notes since when the client takes nothing, and has somebody look in time.
+    fn sending<T>(&mut self, sent: Poll<T>) -> Poll<T> {
+        if sent.is_ready() {
+            self.stuck = None;
+        } else {
+            self.stuck.get_or_insert_with(Instant::now);
+            if !self.wire.deadline.is_armed() {
+                self.wire.deadline.arm(self.send_timeout());
+            }
+        }
+        sent
+    }
+
+    fn send_timeout(&self) -> Duration {
+        self.wire.shared.options.send_timeout.into()
+    }
+
+    /// Whether the client takes nothing for longer than it may: its program would wait for ever, whatever it sends itself.
+    fn is_stuck(&mut self) -> bool {
+        let timeout = self.send_timeout();
+        let is_stuck = !timeout.is_zero() && self.stuck.is_some_and(|since| since.elapsed() >= timeout);
+        if is_stuck {
+            self.wire.io.abort();
+        }
+        is_stuck
     }
 
     /// Acts on what has come; `false` when the connection is over.
@@ -300,6 +333,11 @@ impl Driver {
         if self.asked && !self.socket.link.is_full(cx) {
             self.socket.link.finish(Close::new(1006));
             self.fail(Close { code: 1011, reason: "no answer to a ping".into() });
+            return false;
+        }
+        if self.socket.ping_interval.is_zero() {
+            // It was armed for a client that took nothing, and has been slow again since.
+            self.wire.deadline.arm(if self.stuck.is_some() { self.send_timeout() } else { Duration::ZERO });
             return false;
         }
         self.frame(OpCode::Control(Control::Ping), false, b"alive");
