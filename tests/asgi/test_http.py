@@ -172,6 +172,22 @@ class Answers(AsgiCase):
         self.assertEqual((len(answer.body), answer.header("Content-Length")), (3 << 20, str(3 << 20)))
         self.assertEqual(answer.body[:1024] * 3072, answer.body)
 
+    def test_pathsend_when_the_head_has_left(self) -> None:
+        for method, seconds in (("GET", "0"), ("GET", "0.1"), ("HEAD", "0.1")):
+            with self.subTest(method, seconds=seconds), self.host.connect() as wire:
+                answer = wire.ask(method, self.path("pathsend", f"seconds={seconds}"))
+                self.assertEqual(answer.status, 200)
+                self.assertEqual(len(answer.body), 3 << 20 if method == "GET" else 0)
+                self.assertEqual(answer.body[:1024] * (len(answer.body) // 1024), answer.body)
+                self.assertEqual(wire.ask("GET", "/hello").body, b"Hello, world!")
+
+    def test_space_around_a_value(self) -> None:
+        with self.host.connect() as wire:
+            wire.send(b"GET /spaced HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            head = wire.rest().partition(b"\r\n\r\n")[0] + b"\r\n"
+        self.assertIn(b"x-spaced: in space\r\n", head.lower())
+        self.assertRegex(head.lower(), rb"x-empty: ?\r\n")
+
     def test_early_hints(self) -> None:
         with self.host.connect() as wire:
             wire.send(b"GET /hints HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -212,6 +228,14 @@ class Faults(AsgiCase):
         self.assertEqual(self.get("after").body, b"whole")
         self.host.wait_for(self.token, "RuntimeError")
         self.assertEqual(self.events(), ["RuntimeError"] * 2)
+
+    def test_pathsend_of_no_file(self) -> None:
+        for kind, why in (("fifo", "no plain file"), ("folder", "no plain file"), ("missing", "No such file")):
+            with self.subTest(kind):
+                self.mark = self.host.mark()
+                self.assertEqual(self.get("pathsend", f"kind={kind}").status, 500)
+                self.assertLogged(why, tracebacks=1)
+        self.assertServes()
 
     def test_exceptions(self) -> None:
         kinds = (
@@ -352,6 +376,15 @@ class Loops(OwnAsgi):
             self.assertTrue(wire.rest().endswith(b"0\r\n\r\n"))
         self.assertEqual(self.host.wait(), 0)
         self.assertLess(time.monotonic() - begun, 10)
+
+    def test_a_stop_while_the_loop_is_held_up(self) -> None:
+        self.start("--graceful-timeout", "60")
+        with self.host.connect() as wire:
+            wire.send(f"GET /block?t={self.token}&seconds=1 HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            self.host.tells("the loop is blocked")
+        self.host.process.terminate()
+        self.assertEqual(self.host.wait(), 0)
+        self.host.tells("lifespan shutdown")
 
     def test_running_requests_end_at_a_stop(self) -> None:
         self.start()

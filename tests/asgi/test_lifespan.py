@@ -43,9 +43,17 @@ class Lifespan(OwnAsgi):
     def test_one_that_raises_is_tolerated_unless_it_must_be(self) -> None:
         self.start(environment={"LIFESPAN": "startup raises"})
         self.assertEqual(self.ask("/hello").status, 200)
+        self.host.tells("boom in lifespan")
+        self.host.tells("its startup raised, and it is served all the same")
         said = "\n".join(self.refusal("startup raises", "--lifespan", "on"))
         self.assertIn("boom in lifespan", said)
         self.assertIn("--lifespan", said)
+
+    def test_one_that_raises_while_it_serves_is_told(self) -> None:
+        self.start(environment={"LIFESPAN": "raises while it serves"})
+        self.assertEqual(self.ask("/hello").status, 200)
+        self.host.tells("boom in lifespan")
+        self.host.tells("its lifespan raised behind its startup")
 
     def test_off(self) -> None:
         self.start("--lifespan", "off", environment={"LIFESPAN": "startup fails"})

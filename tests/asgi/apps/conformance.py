@@ -7,6 +7,7 @@ import collections
 import contextvars
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -283,6 +284,12 @@ async def after(scope: Message, _: Receive, send: Send) -> None:
 
 
 @route
+async def spaced(_: Message, __: Receive, send: Send) -> None:
+    """A header with space around its value."""
+    await answer(send, b"spaced", headers=[(b"x-spaced", b" \t in space \t"), (b"x-empty", b" ")])
+
+
+@route
 async def context(scope: Message, _: Receive, send: Send) -> None:
     """What a context variable held, and is set to."""
     before = SEEN.get()
@@ -295,7 +302,7 @@ async def context(scope: Message, _: Receive, send: Send) -> None:
 @route
 async def block(scope: Message, _: Receive, send: Send) -> None:
     """Blocks the loop."""
-    note(scope, "blocking")
+    print("the loop is blocked", file=sys.stderr, flush=True)
     time.sleep(float(parameter(scope, "seconds", "1")))  # noqa: ASYNC251
     await answer(send, b"blocked")
 
@@ -310,13 +317,21 @@ async def background(scope: Message, _: Receive, send: Send) -> None:
 
 @route
 async def pathsend(scope: Message, _: Receive, send: Send) -> None:
-    """A file by its name."""
-    with tempfile.NamedTemporaryFile(delete=False) as file:
-        file.write(os.urandom(1024) * 3072)
-    note(scope, file.name)
-    await start(send, headers=[*PLAIN, (b"x-offered", str(scope["extensions"]).encode())])
-    await send({"type": "http.response.pathsend", "path": file.name})
-    os.unlink(file.name)
+    """A file by its name, perhaps a while behind the head, or what is no file."""
+    kind = parameter(scope, "kind")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "sent")
+        if kind == "fifo":
+            os.mkfifo(path)
+        elif kind == "folder":
+            os.mkdir(path)
+        elif kind != "missing":
+            with open(path, "wb") as file:  # noqa: ASYNC230
+                file.write(os.urandom(1024) * 3072)
+        await start(send)
+        if seconds := parameter(scope, "seconds"):
+            await asyncio.sleep(float(seconds))
+        await send({"type": "http.response.pathsend", "path": path})
 
 
 async def websocket(scope: Message, receive: Receive, send: Send) -> None:
@@ -370,7 +385,10 @@ async def lifespan(scope: Message, receive: Receive, send: Send) -> None:
             raise ValueError("boom in lifespan")
         if fault == f"{phase} fails":
             return await send({"type": f"lifespan.{phase}.failed", "message": "no database"})
-        print(f"lifespan {phase}", file=__import__("sys").stderr, flush=True)
+        if fault == "raises while it serves" and phase == "startup":
+            await send({"type": "lifespan.startup.complete"})
+            raise ValueError("boom in lifespan")
+        print(f"lifespan {phase}", file=sys.stderr, flush=True)
         await send({"type": f"lifespan.{phase}.complete"})
         if phase == "shutdown":
             return None

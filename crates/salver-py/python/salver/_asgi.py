@@ -67,6 +67,8 @@ class TurnSelector(selectors.EpollSelector):
         self._hub = hub
         self._events: EventList = []
         self._stop: Callable[[], None] = lambda: None
+        #: Whether the loop serves, and is to stop when the server has.
+        self.serves = False
 
     def serve(self, dispatch: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
         """Have `dispatch` called when requests have come."""
@@ -80,8 +82,12 @@ class TurnSelector(selectors.EpollSelector):
         """What is ready: descriptors, and requests."""
         ready = self._hub.turn(self.fileno(), timeout)
         if ready is None:
-            return super().select(timeout)
+            if not (self.serves and self._hub.is_over()):
+                return super().select(timeout)
+            # It stopped while a coroutine held the loop up: another thread has driven it to its end.
+            ready = DESCRIPTORS | EVENTS | OVER
         if ready & OVER:
+            self.serves = False
             self._stop()
         events = super().select(0) if ready & DESCRIPTORS else []
         return events + self._events if ready & EVENTS else events
@@ -94,6 +100,7 @@ class Runner:
         self._hub = hub
         self._lifespans: list[Lifespan] = []
         self._running: set[asyncio.Task[None]] = set()
+        self._selector: Optional[TurnSelector] = None
         self.loop = self._open_loop(kind)
         self._make_task: Callable[..., asyncio.Task[None]] = self.loop.create_task
         if sys.version_info >= (3, 12):
@@ -102,7 +109,7 @@ class Runner:
 
     def _open_loop(self, kind: str) -> asyncio.AbstractEventLoop:
         if kind != "uvloop":
-            selector = TurnSelector(self._hub)
+            self._selector = selector = TurnSelector(self._hub)
             loop = asyncio.SelectorEventLoop(selector)
             selector.serve(self._dispatch, loop)
             return loop
@@ -141,11 +148,15 @@ class Runner:
     def run(self) -> None:
         """Serve until the server has stopped."""
         while not self._hub.is_over():
+            if self._selector is not None:
+                self._selector.serves = True
             try:
                 self.loop.run_forever()
             except (SystemExit, KeyboardInterrupt, TimeoutError) as error:
                 # An application's own, or the one that --timeout raised in a callback that held up the loop.
                 traceback.print_exception(type(error), error, error.__traceback__)
+        if self._selector is not None:
+            self._selector.serves = False
 
     def shutdown(self, grace: float) -> None:
         """End what still runs after `grace` seconds, shut the applications down, and close the loop."""
@@ -200,6 +211,7 @@ class Lifespan:
         self.state: Message = {}
         self._task: Optional[asyncio.Task[None]] = None
         self._error: Optional[BaseException] = None
+        self._has_started = False
 
     async def startup(self) -> None:
         """Tell the application to start, and wait until it has."""
@@ -211,27 +223,33 @@ class Lifespan:
             raise Fault(f"{self._name}: its startup failed{self._last_words(said)}; mend what it says")
         if said is None:
             self._task = None
+            if self._error is not None and self._asked.empty() and not self._is_wanted:
+                # It took the message: it is no application that knows nothing of lifespans.
+                self._print("")
+                self._warn("its startup raised, and it is served all the same; --lifespan on ends the server then")
             if self._is_wanted:
                 self._print("")
                 what = type(self._error).__name__ if self._error is not None else "it returned"
                 raise Fault(
                     f"{self._name}: no startup (--lifespan on): {what}; mend it, or say --lifespan auto"
                 )
+        self._has_started = said is not None
+        self._tell_early_end()
 
     async def shutdown(self, grace: float) -> None:
         """Tell the application to shut down, and wait until it has."""
         if self._task is None or self._task.done():
             return
+        self._has_started = False
         try:
             said = await asyncio.wait_for(self._ask("lifespan.shutdown"), grace)
         except asyncio.TimeoutError:
-            print(f"salver: warning: {self._name}: its shutdown took too long", file=sys.stderr)
+            self._warn("its shutdown took too long")
             return
         if said is None and self._error is not None:
             self._print("")
         if said is not None and said["type"] == "lifespan.shutdown.failed":
-            words = self._last_words(said)
-            print(f"salver: warning: {self._name}: its shutdown failed{words}", file=sys.stderr)
+            self._warn(f"its shutdown failed{self._last_words(said)}")
 
     async def _ask(self, what: str) -> Optional[Message]:
         """What the application says to a message; `None` if it ended without a word."""
@@ -248,6 +266,16 @@ class Lifespan:
             await self._app(scope, self._asked.get, self._send)
         except BaseException as error:
             self._error = error
+            self._tell_early_end()
+
+    def _tell_early_end(self) -> None:
+        """Tell that it raised while it was to wait for the shutdown: what it holds then may have gone."""
+        if self._has_started and self._error is not None:
+            self._print("")
+            self._warn("its lifespan raised behind its startup; it will not be told of the shutdown")
+
+    def _warn(self, what: str) -> None:
+        print(f"salver: warning: {self._name}: {what}", file=sys.stderr)
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]

@@ -41,7 +41,7 @@ pub(super) struct State {
     answer: Option<Answer>,
     /// The connection's task, while it waits for the application.
     connection: Option<Waker>,
-    pieces: Pieces,
+    pub(super) pieces: Pieces,
     /// The connection wants no more.
     pub(super) gone: bool,
     /// The application has been told so.

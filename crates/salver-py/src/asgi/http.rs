@@ -261,19 +261,44 @@ impl HttpSend {
 
     fn file(&self, message: &Bound<'_, PyDict>) -> PyResult<bool> {
         let exchange = &self.exchange;
-        if !matches!(exchange.state().stage, Stage::Said(_)) {
-            let why = "it stands between http.response.start and any body";
-            return Err(out_of_order("http.response.pathsend", why));
+        let misplaced =
+            || out_of_order("http.response.pathsend", "it stands between http.response.start and any body");
+        if !takes_file(&exchange.state()) {
+            return Err(misplaced());
         }
         let mut range = message::file(message)?;
         let mut state = exchange.state();
-        if let Stage::Said(head) = std::mem::replace(&mut state.stage, Stage::Complete) {
-            state.content = Content::Over;
-            range.length = head.declared.map_or(range.length, |declared| declared.min(range.length));
-            exchange.give(state, head, Body::File(range));
+        // Another thread may have sent something meanwhile.
+        match std::mem::replace(&mut state.stage, Stage::Complete) {
+            Stage::Said(head) => {
+                state.content = Content::Over;
+                range.length = head.declared.map_or(range.length, |declared| declared.min(range.length));
+                exchange.give(state, head, Body::File(range));
+            }
+            // The head has left, because something else was awaited before the file was named.
+            Stage::Streaming if !state.pieces.have_begun() => {
+                state.stage = Stage::Streaming;
+                if state.gone && !state.bodiless {
+                    return Err(left(&mut state));
+                }
+                if !state.bodiless {
+                    state.pieces.put_file(range);
+                }
+                exchange.end_body(state, true);
+            }
+            other => {
+                state.stage = other;
+                return Err(misplaced());
+            }
         }
         Ok(true)
     }
+}
+
+/// Whether a file may be all of the body: nothing of it was sent, though its head may have left.
+fn takes_file(state: &State) -> bool {
+    matches!(state.stage, Stage::Said(_))
+        || (matches!(state.stage, Stage::Streaming) && !state.pieces.have_begun())
 }
 
 /// Whether content of this length can go out whole: not where more was promised, for then the client is told by a cut.

@@ -10,6 +10,7 @@ use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
+use rustix::fs::OFlags;
 use salver::FileRange;
 
 use crate::head::{Head, parse_field, wrong_type};
@@ -99,7 +100,8 @@ pub(crate) fn file(message: &Bound<'_, PyDict>) -> PyResult<FileRange> {
     let py = message.py();
     let path = message.get_item(intern!(py, "path"))?.ok_or_else(|| PyKeyError::new_err("path"))?;
     let os = py.import("os")?;
-    let flags: i32 = os.getattr("O_RDONLY")?.extract()?;
+    // SECURITY: without O_NONBLOCK a FIFO would hold up the event loop until somebody writes to it.
+    let flags = (OFlags::RDONLY | OFlags::NONBLOCK).bits();
     let number: i32 = os.call_method1("open", (&path, flags))?.extract()?;
     let file = descriptor::borrow(number, |fd| fd.try_clone_to_owned().ok().map(File::from));
     os.call_method1("close", (number,))?;
