@@ -230,7 +230,11 @@ class Faults(AsgiCase):
         self.assertEqual(self.events(), ["RuntimeError"] * 2)
 
     def test_pathsend_of_no_file(self) -> None:
-        for kind, why in (("fifo", "no plain file"), ("folder", "no plain file"), ("missing", "No such file")):
+        for kind, why in (
+            ("fifo", "no plain file"),
+            ("folder", "no plain file"),
+            ("missing", "No such file"),
+        ):
             with self.subTest(kind):
                 self.mark = self.host.mark()
                 self.assertEqual(self.get("pathsend", f"kind={kind}").status, 500)

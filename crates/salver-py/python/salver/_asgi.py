@@ -226,7 +226,7 @@ class Lifespan:
             if self._error is not None and self._asked.empty() and not self._is_wanted:
                 # It took the message: it is no application that knows nothing of lifespans.
                 self._print("")
-                self._warn("its startup raised, and it is served all the same; --lifespan on ends the server then")
+                self._warn("its startup raised, and it is served all the same; --lifespan on would end it")
             if self._is_wanted:
                 self._print("")
                 what = type(self._error).__name__ if self._error is not None else "it returned"
