@@ -110,7 +110,7 @@ class Reload(CrewCase):
                     ("keep_alive = 'x'", ":2: keep_alive: "),
                     ("theme = '/no/such.css'", "/no/such.css"),
                     ("[mount]\n'/x' = '/no/such/folder'", "no file or folder /no/such/folder; create it"),
-                    ("user = 'nobody-such'", "--user nobody-such: no such user"),
+                    ("user = 'nobody-such'", ":2: user nobody-such: no such user"),
                 ]:
                     self.configure(2, wrong)
                     logged = server.log().count("not reloaded")

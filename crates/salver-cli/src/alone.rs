@@ -116,8 +116,8 @@ impl Alone {
     /// Starts a server of the configuration as it is now, and lets the one before it drain.
     fn reload(&mut self, parse: &Parse<'_>) -> Result<(), Failure> {
         let Some(listeners) = &self.listeners else { return Ok(()) };
-        let Parsed { options, warnings, .. } = parse()?;
-        let prepared = Prepared::open(&options, None)?;
+        let Parsed { options, warnings, places, .. } = parse()?;
+        let prepared = Prepared::open(&options, None).map_err(|failure| failure.at(&places))?;
         let next = listeners.open_again(&options.targets.addresses()?, options.https.redirect_http)?;
         let (log, meter) = (Arc::clone(&prepared.log), prepared.meter.clone());
         let running = prepared.start(next.try_clone()?)?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use salver::StartError;
 
 use crate::applications::Host;
-use crate::args::{self, Parsed, Refusal};
+use crate::args::{self, Parsed, Places, Refusal};
 use crate::https::trust::Action;
 use crate::prepared::Prepared;
 use crate::supervisor::program::Program;
@@ -26,6 +26,16 @@ pub(crate) enum Failure {
     Refusal(Refusal),
     /// A worker has said why; the exit code.
     Told(u8),
+}
+
+impl Failure {
+    /// The same with the place of the option that it names.
+    pub(crate) fn at(self, places: &Places) -> Self {
+        match self {
+            Self::Start(error) => Self::Start(places.tell(error)),
+            other => other,
+        }
+    }
 }
 
 impl From<StartError> for Failure {
@@ -62,6 +72,18 @@ pub(crate) fn run(argv: Vec<OsString>, host: Option<&dyn Host>) -> Result<(), Fa
         in_folder(home.as_deref().ok(), read)
     };
     let parsed = parse()?;
+    let places = parsed.places.clone();
+    serve(&argv, host, parsed, &parse, predecessor).map_err(|failure| failure.at(&places))
+}
+
+/// Does what the options say.
+fn serve(
+    argv: &[OsString],
+    host: Option<&dyn Host>,
+    parsed: Parsed,
+    parse: &supervisor::Parse<'_>,
+    predecessor: Option<Predecessor>,
+) -> Result<(), Failure> {
     let options = &parsed.options;
     if options.args.print_config {
         output::config(&args::as_toml(&parsed)?);
@@ -80,7 +102,7 @@ pub(crate) fn run(argv: Vec<OsString>, host: Option<&dyn Host>) -> Result<(), Fa
         Some(_) => events::start_directly(&options.events),
         None => events::start(&options.events)?,
     }
-    for warning in &parsed.warnings {
+    for warning in parsed.warnings.iter().chain(&options.targets.unserved()) {
         tracing::warn!("{warning}");
     }
     let hosted = host;
@@ -93,11 +115,10 @@ pub(crate) fn run(argv: Vec<OsString>, host: Option<&dyn Host>) -> Result<(), Fa
     }
     match workers {
         Some(_) => {
-            let program = program(hosted, &argv);
-            let argv = argv.clone();
-            supervisor::run(program, argv, (prepared, parsed), &parse, predecessor)
+            let program = program(hosted, argv);
+            supervisor::run(program, argv.to_vec(), (prepared, parsed), parse, predecessor)
         }
-        None => alone::run(prepared, parsed.options, &parse),
+        None => alone::run(prepared, parsed.options, parse),
     }
 }
 

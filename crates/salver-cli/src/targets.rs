@@ -106,6 +106,22 @@ impl Options {
         Ok(self.bind.iter().map(|address| address.clone().or_port(self.port)).collect())
     }
 
+    /// What to say of sockets that systemd passed and that `--bind` does not name: their clients would wait for ever.
+    pub(crate) fn unserved(&self) -> Option<String> {
+        self.unserved_of(&process::passed_sockets(|name| std::env::var(name).ok(), std::process::id()))
+    }
+
+    fn unserved_of(&self, passed: &[Address]) -> Option<String> {
+        let unserved = passed.iter().filter(|socket| !self.bind.contains(socket)).count();
+        (unserved > 0 && !self.bind.is_empty()).then(|| {
+            format!(
+                "LISTEN_FDS: --bind names other addresses than the {} that systemd passed, {unserved} of which nobody \
+                serves; leave --bind out, or name them, as fd://3",
+                passed.len()
+            )
+        })
+    }
+
     /// An application is for this machine until it is said otherwise; platforms say it by PORT.
     fn of_application(&self, platform: Option<OsString>) -> Result<Address, StartError> {
         let Some(said) = platform.filter(|said| !said.is_empty()) else {
@@ -312,6 +328,26 @@ mod tests {
         for port in ["http", "70000", "-1", "tcp://10.0.0.1:80"] {
             let error = listens(Some(port)).unwrap_err().to_string();
             assert!(error.starts_with(&format!("PORT: {port}: no port; give a number")), "{error}");
+        }
+    }
+
+    #[test]
+    fn sockets_of_systemd_that_nobody_serves_are_told() {
+        use clap::CommandFactory as _;
+        let passed = [Address::Inherited(3), Address::Inherited(4)];
+        for (bind, passed, told) in [
+            (&[][..], &passed[..], None),
+            (&["127.0.0.1:0"], &[], None),
+            (&["127.0.0.1:0"], &passed, Some("2 of which")),
+            (&["fd://4", "::1"], &passed, Some("1 of which")),
+            (&["fd://3", "fd://4"], &passed, None),
+        ] {
+            let words = ["salver"].into_iter().chain(bind.iter().flat_map(|address| ["--bind", address]));
+            let matches = All::command().get_matches_from(words);
+            let options = <All as clap::FromArgMatches>::from_arg_matches(&matches).unwrap().targets;
+            let said = options.unserved_of(passed);
+            assert_eq!(said.is_some(), told.is_some(), "{bind:?}: {said:?}");
+            assert!(said.unwrap_or_default().contains(told.unwrap_or_default()), "{bind:?}");
         }
     }
 

@@ -83,7 +83,7 @@ impl Environment {
     }
 }
 
-fn variable(arg: &Arg) -> Option<String> {
+pub(super) fn variable(arg: &Arg) -> Option<String> {
     Some(format!("{PREFIX}{}", arg.get_long()?.replace('-', "_").to_uppercase()))
 }
 

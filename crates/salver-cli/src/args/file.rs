@@ -15,8 +15,8 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::{Given, Refusal, check, is_key, repeats, similar, takes_pairs};
 use crate::applications::gunicorn::Settings;
 
-/// What a file gives, by long name.
-pub(super) type Entries = HashMap<String, Given>;
+/// What a file gives, by long name, and in which line (of TOML, from 1).
+pub(super) type Entries = HashMap<String, (Given, usize)>;
 
 /// Reads the file at `path`, whose keys are options of `command`.
 pub(super) fn read(path: &Path, command: &Command) -> Result<Entries, Refusal> {
@@ -27,9 +27,14 @@ pub(super) fn read(path: &Path, command: &Command) -> Result<Entries, Refusal> {
         )))
     })?;
     parse(&text, command).map_err(|Wrong { offset, why }| {
-        let line = text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
+        let line = line(&text, offset);
         Refusal::Config(StartError::new(format!("{}:{line}: {why}", path.display())))
     })
+}
+
+/// The line, from 1, of what is `offset` bytes from the beginning.
+fn line(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// Reads what the file at `path` says, which is Python.
@@ -66,7 +71,7 @@ fn parse(text: &str, command: &Command) -> Result<Entries, Wrong> {
             wrong(value.span().start, &format!("{kind} is not what it takes; give {}", wanted(arg)))
         })?;
         check(command, arg, &given).map_err(|why| wrong(value.span().start, &why))?;
-        if entries.insert(name, given).is_some() {
+        if entries.insert(name, (given, line(text, key.span().start))).is_some() {
             return Err(wrong(key.span().start, "given twice, with `-` and with `_`; leave one out"));
         }
     }
@@ -170,7 +175,7 @@ mod tests {
             let entries = read(text).unwrap();
             let want: Given =
                 want.into_iter().map(|times| times.into_iter().map(OsString::from).collect()).collect();
-            assert_eq!(entries.get(name), Some(&want), "{text}");
+            assert_eq!(entries.get(name).map(|(given, _)| given), Some(&want), "{text}");
         }
     }
 

@@ -23,10 +23,12 @@ use crate::targets::Mount;
 mod environment;
 mod file;
 mod keywords;
+mod places;
 mod print;
 
 use environment::Environment;
 pub use keywords::keywords;
+pub use places::Places;
 pub use print::as_toml;
 
 /// Where options come from.
@@ -63,6 +65,8 @@ pub struct Parsed {
     pub arguments: Vec<OsString>,
     /// What was ignored: to be told once events are logged.
     pub warnings: Vec<String>,
+    /// Where those stand that were not typed.
+    pub places: Places,
     /// The same as clap keeps them.
     matches: ArgMatches,
 }
@@ -138,6 +142,7 @@ pub(crate) fn parse_with(
         None => file::Entries::new(),
     };
     let mut settings = Vec::new();
+    let mut places = Places::default();
     for arg in command.get_arguments() {
         let Some(name) = arg.get_long() else { continue };
         if let Some(given) = on_command_line(&typed, arg).or_else(|| words.get(name)) {
@@ -148,14 +153,23 @@ pub(crate) fn parse_with(
             continue;
         }
         match environment.given(&command, arg).map_err(Refusal::Config)? {
-            Some(given) => settings.push((Source::Environment, arg, given)),
-            None => settings.extend(file.remove(name).map(|given| (Source::File, arg, given))),
+            Some(given) => {
+                places.in_environment(name, environment::variable(arg));
+                settings.push((Source::Environment, arg, given));
+            }
+            None => {
+                if let (Some((given, line)), Some(path)) = (file.remove(name), &config) {
+                    places.in_file(name, path, line);
+                    settings.push((Source::File, arg, given));
+                }
+            }
         }
     }
     let counted = settings.iter().filter(|setting| !is_overruled(setting, &settings));
     let arguments: Vec<_> = counted.flat_map(|(_, arg, given)| as_arguments(arg, given)).collect();
     let mut parsed = parse_typed(arguments)?;
     parsed.warnings = warnings;
+    parsed.places = places;
     Ok(parsed)
 }
 
@@ -167,7 +181,7 @@ pub fn parse_typed(arguments: Vec<OsString>) -> Result<Parsed, Refusal> {
     let words = std::iter::once(OsString::from("salver")).chain(arguments.iter().cloned());
     let matches = command().try_get_matches_from(words).map_err(refuse)?;
     let options = read(&matches).map_err(Refusal::Usage)?;
-    Ok(Parsed { options, arguments, warnings: Vec::new(), matches })
+    Ok(Parsed { options, arguments, warnings: Vec::new(), places: Places::default(), matches })
 }
 
 /// Every option, ready to be read. A value may be negative, so that its parser says what is wrong with it.

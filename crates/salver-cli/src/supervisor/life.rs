@@ -305,8 +305,9 @@ impl Supervisor {
 
     fn try_reload(&mut self, parse: &Parse<'_>) -> Result<(), Failure> {
         let Some(listeners) = &self.listeners else { return Ok(()) };
-        let Parsed { options, arguments, warnings, .. } = parse()?;
-        let prepared = Prepared::open(&options, None)?; // a check: workers open their own
+        let Parsed { options, arguments, warnings, places, .. } = parse()?;
+        // A check: workers open their own.
+        let prepared = Prepared::open(&options, None).map_err(|failure| failure.at(&places))?;
         let has_application = options.targets.have_application();
         let count = options.workers.count(has_application)?.unwrap_or(1);
         let monitor = self.monitor.open_again(&options.monitor.addresses()?)?;

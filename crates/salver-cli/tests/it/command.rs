@@ -172,6 +172,14 @@ fn the_configuration_is_checked_without_serving() {
         error.contains("c.toml:2: keep_alive: invalid value 'long'") && error.lines().count() == 1,
         "{error}"
     );
+    for (config, want) in [
+        ("hidden = true\ntls_cert = '/no/such'", "c.toml:2: tls_cert /no/such: No such file"),
+        ("\n\nuser = 'no-such-user'", "c.toml:3: user no-such-user: no such user"),
+        ("chdir = '/no/such'", "c.toml:1: chdir /no/such: No such file"),
+    ] {
+        let (code, error) = checked(config);
+        assert!(code == Some(1) && error.contains(want) && error.lines().count() == 1, "{error}");
+    }
     let (code, error) = checked("target = 'no-such'");
     assert!(code == Some(1) && error.contains("no-such"), "{error}");
 }
