@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import time
+from pathlib import Path
 
 from tests.operate.crew import Clients, CrewCase, children, descriptors, is_alive
-from tests.support import Server, until
+from tests.operate.test_inside import ask, free_port
+from tests.support import Server, salver_command, until
 
 RELOADS = int(os.environ.get("TEST_RELOADS", "4"))
 REQUESTS = int(os.environ.get("TEST_REQUESTS", "8000"))
@@ -180,6 +184,34 @@ class Upgrade(CrewCase):
         )
         server.tells(":1: hiden: no such option; hidden is one")
         self.assertEqual(server.get("/file.txt").body, b"x")
+
+    def test_metrics_and_the_control_socket_go_to_the_new_program_and_back(self) -> None:
+        port, path = free_port(), self.folder.path / "control"
+        server = self.crew("--metrics", f"127.0.0.1:{port}", "--control-socket", str(path))
+        self.assertEqual(self.answering(path), server.pid)
+        server.signal(signal.SIGUSR2)
+        new = self.successor(server, 2)
+        self.addCleanup(self.end, new)
+        self.assertEqual(self.answering(path), new)
+        self.end(new)
+        until("the old one serves on", lambda: "this one serves on" in server.log())
+        until("it answers again", lambda: path.exists() and self.answering(path) == server.pid)
+        server.signal(signal.SIGUSR2)
+        until("there is another new one", lambda: server.log().count("the new program serves") == 2)
+        new = self.successor(server, 2)
+        self.addCleanup(self.end, new)
+        server.signal(signal.SIGTERM)
+        self.assertEqual(server.wait(), 0)
+        self.assertEqual(self.answering(path), new)
+        self.assertEqual(ask(port, "/-/ready").status, 200)
+        self.end(new)
+        until("it goes with the new one", lambda: not path.exists())
+
+    def answering(self, path: Path) -> int:
+        """Which supervisor answers at this control socket."""
+        command = [salver_command()[0], "status", "--json", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return int(json.loads(done.stdout)["pid"])
 
     def test_a_socket_file_is_the_new_program_s(self) -> None:
         path = self.folder.path / "socket"

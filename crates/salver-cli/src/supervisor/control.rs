@@ -30,6 +30,8 @@ pub enum Place {
 pub(super) struct Control {
     listener: UnixListener,
     path: PathBuf,
+    /// The file that we have made there.
+    file: Option<(u64, u64)>,
 }
 
 impl FromStr for Place {
@@ -42,19 +44,20 @@ impl FromStr for Place {
 
 impl Control {
     /// Opens it where it was asked for, or in the folder of sockets; where that cannot be (a file system that is only read), there is
-    /// none.
+    /// none. Who `takes_over` has the path from another server that answers there.
     ///
     /// # Errors
     /// It was asked for and cannot be.
-    pub(super) fn open(place: Option<&Place>) -> Result<Option<Self>, StartError> {
+    pub(super) fn open(place: Option<&Place>, takes_over: bool) -> Result<Option<Self>, StartError> {
         match place {
             Some(Place::Off) => Ok(None),
-            Some(Place::At(path)) => Self::bind(path.clone()).map(Some).map_err(|error| {
+            Some(Place::At(path)) => Self::bind(path.clone(), takes_over).map(Some).map_err(|error| {
                 let shown = path.display();
                 StartError::new(format!("--control-socket {shown}: {error}; name another path, or `off`"))
             }),
             None => {
-                let opened = folder().and_then(|folder| Self::bind(folder.join(name(std::process::id()))));
+                let path = folder().map(|folder| folder.join(name(std::process::id())));
+                let opened = path.and_then(|path| Self::bind(path, false));
                 if let Err(error) = &opened {
                     tracing::debug!("`salver status` will not find this server: {error}");
                 }
@@ -63,8 +66,8 @@ impl Control {
         }
     }
 
-    fn bind(path: PathBuf) -> io::Result<Self> {
-        if UnixStream::connect(&path).is_ok() {
+    fn bind(path: PathBuf, takes_over: bool) -> io::Result<Self> {
+        if !takes_over && UnixStream::connect(&path).is_ok() {
             return Err(io::Error::other("another server answers there"));
         }
         match fs::symlink_metadata(&path) {
@@ -77,7 +80,19 @@ impl Control {
         let listener = UnixListener::bind(&path)?;
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, path })
+        let file = identity(&path);
+        Ok(Self { listener, path, file })
+    }
+
+    /// Makes the file anew if it is gone: who had taken it over has ended.
+    pub(super) fn restore(&mut self) {
+        if identity(&self.path) == self.file {
+            return;
+        }
+        match Self::bind(self.path.clone(), false) {
+            Ok(control) => *self = control,
+            Err(error) => tracing::warn!("--control-socket {}: {error}", self.path.display()),
+        }
     }
 
     /// Answers everybody who has come; who does not take the answer at once goes without.
@@ -102,8 +117,16 @@ impl AsFd for Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        if identity(&self.path) == self.file {
+            let _ = fs::remove_file(&self.path);
+        }
     }
+}
+
+/// The device and inode of what is at `path`; a socket that is open keeps its own.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let found = fs::symlink_metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 /// The folder of this user's control sockets, which is made if it is not there.
@@ -147,19 +170,32 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         drop(UnixListener::bind(&path).unwrap()); // a stale one
-        let control = Control::open(Some(&Place::At(path.clone()))).unwrap().unwrap();
+        let control = Control::open(Some(&Place::At(path.clone())), false).unwrap().unwrap();
         assert!(
-            Control::open(Some(&Place::At(path.clone()))).unwrap_err().to_string().contains("another server")
+            Control::open(Some(&Place::At(path.clone())), false)
+                .unwrap_err()
+                .to_string()
+                .contains("another server")
         );
         let mut client = UnixStream::connect(&path).unwrap();
         control.answer(|| Report { pid: 7, ..Report::default() });
         let mut text = String::new();
         client.read_to_string(&mut text).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap().pid, 7);
+        let mut control = control;
+        let next = Control::open(Some(&Place::At(path.clone())), true).unwrap();
+        control.restore();
+        assert!(UnixStream::connect(&path).is_ok() && control.listener.accept().is_err(), "the next one's");
+        drop(next);
+        assert!(!path.exists());
+        control.restore();
+        assert!(UnixStream::connect(&path).is_ok() && control.listener.accept().is_ok(), "ours again");
         drop(control);
         assert!(!path.exists());
         fs::write(&path, "").unwrap();
-        assert!(Control::open(Some(&Place::At(path))).unwrap_err().to_string().contains("is no socket"));
-        assert!(Control::open(Some(&Place::Off)).unwrap().is_none());
+        assert!(
+            Control::open(Some(&Place::At(path)), false).unwrap_err().to_string().contains("is no socket")
+        );
+        assert!(Control::open(Some(&Place::Off), false).unwrap().is_none());
     }
 }

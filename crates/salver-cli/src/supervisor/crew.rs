@@ -112,8 +112,12 @@ impl Crew {
     }
 
     /// Starts the program that is to take over.
-    pub(super) fn start_successor(&self, listeners: &Listeners) -> io::Result<Successor> {
-        Successor::start(&self.program, &self.argv, listeners)
+    pub(super) fn start_successor(
+        &self,
+        listeners: &Listeners,
+        monitor: Option<&Listeners>,
+    ) -> io::Result<Successor> {
+        Successor::start(&self.program, &self.argv, listeners, monitor)
     }
 
     /// Calls the hook `name` of `file`.

@@ -69,20 +69,16 @@ pub(super) struct Sockets {
 pub(super) struct Monitored(Option<Listeners>);
 
 impl Monitored {
-    pub(super) fn open(addresses: &[Address]) -> Result<Self, StartError> {
+    /// Those of before where they are for `addresses`, else new ones.
+    pub(super) fn open(before: Option<&Listeners>, addresses: &[Address]) -> Result<Self, StartError> {
         if addresses.is_empty() {
             return Ok(Self(None));
         }
-        Listeners::open(addresses, 1).map(Some).map(Self)
-    }
-
-    fn open_again(&self, addresses: &[Address]) -> Result<Self, StartError> {
-        match &self.0 {
-            Some(listeners) if !addresses.is_empty() => {
-                listeners.open_again(addresses, None).map(Some).map(Self)
-            }
-            _ => Self::open(addresses),
-        }
+        let opened = match before {
+            Some(before) => before.open_again(addresses, None),
+            None => Listeners::open(addresses, 1),
+        };
+        opened.map(Some).map(Self)
     }
 }
 
@@ -310,7 +306,7 @@ impl Supervisor {
         let prepared = Prepared::open(&options, None).map_err(|failure| failure.at(&places))?;
         let has_application = options.targets.have_application();
         let count = options.workers.count(has_application)?.unwrap_or(1);
-        let monitor = self.monitor.open_again(&options.monitor.addresses()?)?;
+        let monitor = Monitored::open(self.monitor.0.as_ref(), &options.monitor.addresses()?)?;
         let next = listeners.open_again(&options.targets.addresses()?, options.https.redirect_http)?;
         for warning in warnings {
             tracing::warn!("{warning}");
@@ -345,7 +341,7 @@ impl Supervisor {
             let pid = successor.pid.as_raw_pid();
             return tracing::warn!("process {pid} is to take over already; TERM it first, or this one");
         }
-        match self.crew.start_successor(listeners) {
+        match self.crew.start_successor(listeners, self.monitor.0.as_ref()) {
             Ok(successor) => {
                 let pid = successor.pid.as_raw_pid();
                 tracing::info!(
@@ -408,6 +404,7 @@ impl Supervisor {
                     if let Some(listeners) = &mut self.listeners {
                         listeners.own_files();
                     }
+                    self.control.iter_mut().for_each(Control::restore);
                 }
                 Death::Unknown => {
                     self.hook.take_if(|hook| *hook == pid);

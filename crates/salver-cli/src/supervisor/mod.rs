@@ -129,8 +129,9 @@ pub(crate) fn run(
             listeners
         }
     };
-    let monitor = Monitored::open(&options.monitor.addresses()?)?;
-    let control = Control::open(options.workers.control_socket.as_ref())?;
+    let monitored = predecessor.as_ref().and_then(|predecessor| predecessor.monitor.as_ref());
+    let monitor = Monitored::open(monitored, &options.monitor.addresses()?)?;
+    let control = Control::open(options.workers.control_socket.as_ref(), predecessor.is_some())?;
     let origins = prepared.origins(&listeners);
     drop(prepared); // it was a check: each worker opens its own
     let limits = Limits::new(&options.workers, &options.server);

@@ -13,11 +13,14 @@ use serde::{Deserialize, Serialize};
 use super::channel::{Channel, Received};
 use super::program::Program;
 
-/// What the old program tells the new one; it brings the sockets, those of each loop in turn.
+/// What the old program tells the new one; it brings the sockets, those of each loop in turn, then those of metrics.
 #[derive(Debug, Serialize, Deserialize)]
 struct HandOver {
     asked: Vec<Asked>,
     loops: usize,
+    /// What the sockets of metrics were asked for as.
+    #[serde(default)]
+    monitor: Vec<Asked>,
 }
 
 /// What the new program tells the old one: it serves.
@@ -39,10 +42,12 @@ pub(crate) struct Predecessor {
     channel: Option<Channel>,
     /// What it serves.
     listeners: Listeners,
+    /// Where it serves metrics.
+    pub(super) monitor: Option<Listeners>,
 }
 
 impl Successor {
-    /// Starts the new program on `listeners`.
+    /// Starts the new program on `listeners`, and on those of metrics.
     ///
     /// # Errors
     /// It cannot be started.
@@ -50,12 +55,16 @@ impl Successor {
         program: &Program,
         argv: &[std::ffi::OsString],
         listeners: &Listeners,
+        monitor: Option<&Listeners>,
     ) -> io::Result<Self> {
         let (pid, channel) = program.start_upgrade(argv)?;
         let loops = listeners.loops();
         let descriptors: Vec<BorrowedFd<'_>> =
             (0..loops).flat_map(|place| listeners.descriptors(place)).collect();
-        channel.send(&HandOver { asked: listeners.asked(), loops }, &descriptors)?;
+        let monitored = monitor.into_iter().flat_map(|monitor| monitor.descriptors(0));
+        let descriptors: Vec<_> = descriptors.into_iter().chain(monitored).collect();
+        let monitor = monitor.map_or_else(Vec::new, Listeners::asked);
+        channel.send(&HandOver { asked: listeners.asked(), loops, monitor }, &descriptors)?;
         Ok(Self { pid, channel: Some(channel), serves: false })
     }
 
@@ -92,12 +101,15 @@ impl Predecessor {
             let mut fds = [PollFd::new(&channel, PollFlags::IN)];
             let _ = poll(&mut fds, None); // interrupted: look again
             match channel.receive::<HandOver>() {
-                Ok(Received::Message(HandOver { asked, loops }, sockets)) => {
+                Ok(Received::Message(HandOver { asked, loops, monitor }, sockets)) => {
                     let mut sockets = sockets.into_iter();
                     let queues: Vec<Vec<OwnedFd>> =
                         (0..loops).map(|_| sockets.by_ref().take(asked.len()).collect()).collect();
                     let listeners = Listeners::from_descriptors(&asked, queues)?;
-                    return Ok(Self { channel: Some(channel), listeners });
+                    let monitor = (!monitor.is_empty())
+                        .then(|| Listeners::from_descriptors(&monitor, vec![sockets.collect()]))
+                        .transpose()?;
+                    return Ok(Self { channel: Some(channel), listeners, monitor });
                 }
                 Ok(Received::Nothing) => {}
                 Ok(Received::Closed) => return Err(lost(&"it has ended")),
