@@ -254,6 +254,10 @@ fn half_a_close_is_no_leaving_on_the_last_request() {
     socket.write_all(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     socket.shutdown(Shutdown::Write).unwrap();
     assert_eq!(read_all(&mut socket), "", "on a kept connection it is: the handler is dropped");
+    let mut socket = server.connect();
+    socket.write_all(b"GET /never HTTP/1.0\r\n\r\n").unwrap();
+    socket.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(&mut socket), "", "on the last one it may be: the handler is dropped after a while");
 }
 
 #[test]

@@ -152,12 +152,27 @@ impl Wire<'_> {
                 if !self.output.is_empty() && matches!(self.poll_flush(cx), Poll::Ready(Err(_))) {
                     return Poll::Ready(Err(Gone));
                 }
-                if let Err(gone) = ready!(self.poll_feed(cx, upload)) {
-                    return Poll::Ready(Err(gone));
+                match self.poll_feed(cx, upload) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(gone)) => return Poll::Ready(Err(gone)),
+                    Poll::Pending if self.client == Client::Finished => return self.poll_patience(),
+                    Poll::Pending => return Poll::Pending,
                 }
             }
         })
         .await
+    }
+
+    /// Ready when a client that has closed its half has had its time. One that has left altogether looks the same until something
+    /// is sent to it, and behind a proxy of HTTP/1.0 every one that leaves does: its handler is told, though not at once.
+    fn poll_patience<T>(&self) -> Poll<Result<T, Gone>> {
+        if self.deadline.is_over() {
+            return Poll::Ready(Err(Gone));
+        }
+        if !self.deadline.is_armed() {
+            self.deadline.arm(PATIENCE);
+        }
+        Poll::Pending
     }
 
     /// Brings the handler the chunk it waits for. `Ready(Ok)`: something changed for the handler.
@@ -299,7 +314,7 @@ impl Wire<'_> {
     /// Ready when the client has left. What it sends ahead is kept, up to a buffer.
     ///
     /// A client that closes its half of a connection that was to be kept has left; on one that ends after this answer it may
-    /// just say that it has no more requests (`nc -N`), and gets its answer.
+    /// just say that it has no more requests (`nc -N`), and gets its answer if that comes soon.
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         while self.client != Client::Finished && self.input.len() < AHEAD {
             match ready!(self.poll_fill(cx, 4096)) {
@@ -342,5 +357,7 @@ const COPIED: usize = 4 * 1024;
 const BODY_ROOM: usize = 64 * 1024;
 /// How long an answer waits for a body that nobody wanted, so that its connection can be kept.
 const SETTLED: Duration = Duration::from_secs(1);
+/// How long a client that has closed its half, and may have left, is waited with for an answer to begin.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How much of later requests is received while one is answered, in bytes.
 const AHEAD: usize = 16 * 1024;
