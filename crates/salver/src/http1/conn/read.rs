@@ -229,7 +229,7 @@ impl Wire<'_> {
             }
             let Poll::Ready(chunk) = self.poll_chunk(cx, upload) else {
                 let gap = Duration::from(self.shared.options.body_timeout);
-                if gap.is_zero() || gap > SETTLED {
+                if gap.is_zero() || gap >= SETTLED {
                     self.deadline.arm(left);
                 }
                 return Poll::Pending;
