@@ -8,6 +8,7 @@ import signal
 import subprocess
 from typing import Any, ClassVar
 
+from tests.asgi.hosting import TARGET as ASGI
 from tests.python.hosting import APPS, TRACEBACK, Host, OwnHosts, command, on_every_python
 from tests.support import PATIENCE, Started, fail
 
@@ -280,6 +281,8 @@ class Refusals(Starting):
             ("handler:shapes:other", "BaseHTTPRequestHandler"),
             ("handler:handlers:NotHttp", "BaseHTTPRequestHandler"),
             ("http.server:CGIHTTPRequestHandler", "salver --cgi"),
+            ("asgi:shapes:application", "say wsgi:"),
+            (f"wsgi:{ASGI}", "say asgi:"),
         ):
             with self.subTest(target):
                 self.assertRefused(target, *says, folder=APPS)

@@ -101,6 +101,10 @@ def load(spec: str, said: Optional[str], factory: bool = False) -> tuple[str, An
         raise LoadError(f"handler:{spec}: no subclass of BaseHTTPRequestHandler; say wsgi: or asgi:")
     if said in ("wsgi", "asgi") and kind == "handler":
         raise LoadError(f"{said}:{spec}: a handler class of http.server; say handler:")
+    if said == "wsgi" and kind == "asgi":
+        raise LoadError(f"wsgi:{spec}: a coroutine function, as applications of ASGI are; say asgi:")
+    if said == "asgi" and kind == "wsgi" and not takes(found, "scope", "receive", "send"):
+        raise LoadError(f"asgi:{spec}: it does not take scope, receive and send; say wsgi:")
     return said or kind, found
 
 
@@ -117,6 +121,17 @@ def kind_of(found: Any) -> Optional[str]:
     # What is decorated is judged by what it wraps; an object by its `__call__`.
     call = inspect.unwrap(found) if inspect.isroutine(found) else type(found).__call__
     return "asgi" if inspect.iscoroutinefunction(call) else "wsgi"
+
+
+def takes(call: Callable[..., Any], *arguments: str) -> bool:
+    """Whether `call` can be called with so many arguments; as far as it shows."""
+    try:
+        inspect.signature(call).bind(*arguments)
+    except TypeError:
+        return False
+    except ValueError:  # something in C that does not show it
+        return True
+    return True
 
 
 def import_module(place: str, spec: str) -> ModuleType:
