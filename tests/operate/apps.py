@@ -27,6 +27,8 @@ def app(environ: dict[str, str], start_response: Start) -> Iterable[bytes]:
         ctypes.PyDLL(None).sleep(60)  # holds the interpreter's lock
     if path == "/close":
         os.closerange(3, 256)  # whatever the server has open, too
+    if path == "/fork" and os.fork() == 0:
+        raise ValueError("in the copy")
     if path == "/second":
         time.sleep(1)
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -36,6 +38,8 @@ def app(environ: dict[str, str], start_response: Start) -> Iterable[bytes]:
 async def blocking(scope: dict[str, object], _: object, send: Send) -> None:
     """Blocks its loop for a second."""
     assert scope["type"] == "http"
+    if scope["path"] == "/fork":
+        os.fork()  # and both come back
     time.sleep(1)  # noqa: ASYNC251 - which is what is wrong with it
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"x"})

@@ -10,7 +10,7 @@ import time
 import unittest
 from pathlib import Path
 
-from tests.operate.crew import Clients, children
+from tests.operate.crew import Clients, children, is_alive
 from tests.operate.test_inside import ask, free_port
 from tests.python.hosting import Host
 from tests.support import Folder, until
@@ -115,6 +115,22 @@ class Applications(unittest.TestCase):
         self.ask(host, "/close")
         until("it is replaced", lambda: not set(before) & set(children(host.process.pid)), 5)
         until("it answers", lambda: self.ask(host, "/")[0] == 200)
+
+    def test_a_copy_that_comes_back_from_its_call_is_ended(self) -> None:
+        host = self.host(workers=1)
+        [worker] = children(host.process.pid)
+        self.check_copy(host, worker)
+        self.assertEqual({self.ask(host, "/")[0] for _ in range(20)}, {200})
+
+    def test_a_copy_of_a_loop_is_ended(self) -> None:
+        host = self.host(workers=1, target="apps:blocking")
+        self.check_copy(host, children(host.process.pid)[0])
+        self.assertEqual(self.ask(host, "/")[0], 200)
+
+    def check_copy(self, host: Host, worker: int) -> None:
+        self.assertEqual(self.ask(host, "/fork")[0], 200)
+        host.tells("salver: error: a process that the application forked came back from its call")
+        until("no copy runs", lambda: not any(map(is_alive, children(worker))))
 
     def test_one_fewer_and_one_more(self) -> None:
         host = self.host(workers=3)

@@ -17,8 +17,8 @@ use salver::body::BoxError;
 use salver::turns::{Call, Turns};
 use salver::{Answer, Body, Error, Request, Response};
 
-use crate::interrupt;
 use crate::pieces::{Next, Pieces};
+use crate::{forked, interrupt};
 
 /// Something that is called with a request: holds the Python object.
 pub(crate) trait Application: Send + Sync + 'static {
@@ -238,8 +238,9 @@ impl Call for Exchange {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(asked) = asked.filter(|_| !self.is_gone()) else { return };
         self.ident.store(interrupt::ident(), Ordering::Release);
-        let ended = Ended(&self);
+        let (ended, mark) = (Ended(&self), forked::mark());
         self.application.call(asked, &self);
+        forked::end_copy(mark);
         drop(ended);
     }
 

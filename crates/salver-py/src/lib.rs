@@ -5,6 +5,7 @@
 //!
 //! - `head`, `pieces`: what an application answers with, checked, and on its way.
 //! - `exchange`: one request between its connection and the application's thread; knows no Python.
+//! - `forked`: copies of this process that an application makes.
 //! - `wsgi`: PEP 3333.
 //! - `handler`: classes of `http.server`.
 //! - `engine`: a server for a socket of Python's.
@@ -19,6 +20,7 @@ mod descriptor;
 mod engine;
 mod errors;
 mod exchange;
+mod forked;
 mod handler;
 mod head;
 mod hosted;
@@ -42,6 +44,7 @@ mod _salver {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::forked::watch(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -19,6 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::silence::Silence;
 use crate::descriptor;
+use crate::forked;
 
 /// The meeting place of one process.
 pub(crate) struct Hub {
@@ -33,6 +34,8 @@ pub(crate) struct Hub {
     over: AtomicBool,
     /// Rung when there is something in the inbox, where the loop is not ours (uvloop).
     bell: OnceLock<OwnedFd>,
+    /// The process that takes the turns.
+    mark: OnceLock<u64>,
 }
 
 #[derive(Default)]
@@ -97,6 +100,7 @@ impl Hub {
             stop: OnceLock::new(),
             over: AtomicBool::new(false),
             bell: OnceLock::new(),
+            mark: OnceLock::new(),
         }
     }
 
@@ -266,6 +270,7 @@ impl PyHub {
         if hub.over.load(Ordering::Acquire) {
             return None;
         }
+        forked::end_copy(*hub.mark.get_or_init(forked::mark));
         hub.flush_heads();
         let timeout = timeout
             .map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(LONGEST).min(LONGEST));
