@@ -59,31 +59,10 @@ impl Civil {
         (Self::of(seconds) == self).then_some(seconds)
     }
 
-    /// `2026-11-23`; of a year beyond 0 to 9999 its last four digits. By hand, as is [`Civil::time`]: a listing has thousands of
-    /// them, and the standard library's formatting takes as long as looking the file up.
-    pub(crate) fn date(self) -> [u8; 10] {
-        let year = u16::try_from(self.year.rem_euclid(10_000)).unwrap_or_default();
-        let [century, year] = [year / 100, year % 100].map(|part| u8::try_from(part).unwrap_or_default());
-        let ([a, b], [c, d]) = (two(century), two(year));
-        let ([e, f], [g, h]) = (two(self.month), two(self.day));
-        [a, b, c, d, b'-', e, f, b'-', g, h]
-    }
-
-    /// `06:27:00`.
-    pub(crate) fn time(self) -> [u8; 8] {
-        let ([a, b], [c, d], [e, f]) = (two(self.hour), two(self.minute), two(self.second));
-        [a, b, b':', c, d, b':', e, f]
-    }
-
     /// `Nov`.
     pub(crate) fn month_name(self) -> &'static str {
         MONTHS.get(usize::from(self.month) - 1).copied().unwrap_or_default()
     }
-}
-
-/// The two digits of a number below 100.
-fn two(number: u8) -> [u8; 2] {
-    [b'0' + number / 10, b'0' + number % 10]
 }
 
 const DAY: i64 = 86_400;
@@ -136,8 +115,7 @@ mod tests {
             let civil = Civil::of(seconds);
             let Civil { year, month, day, hour, minute, second } = civil;
             let text = jiff::Timestamp::from_second(seconds).unwrap().to_string();
-            prop_assert_eq!(&format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"), &text);
-            prop_assert_eq!([&civil.date()[..], b"T", &civil.time(), b"Z"].concat(), text.as_bytes());
+            prop_assert_eq!(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"), text);
             prop_assert_eq!(civil.seconds(), Some(seconds));
         }
     }

@@ -71,7 +71,6 @@ impl Clock {
 
     /// The same for what is usually over at once and then costs the table nothing: it is listed when it is armed, and a stop does not
     /// wake it before.
-    #[cfg_attr(not(feature = "http2"), expect(dead_code, reason = "only streams are over at once"))]
     pub(crate) fn unlisted_deadline(self: &Arc<Self>) -> Arc<Deadline> {
         Arc::new(Deadline {
             clock: Arc::clone(self),

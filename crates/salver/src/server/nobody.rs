@@ -15,7 +15,7 @@ impl Wake for Nobody {
 static NOBODY: LazyLock<Waker> = LazyLock::new(|| Waker::from(Arc::new(Nobody)));
 
 /// The context of such a poll.
-#[cfg_attr(not(feature = "http2"), expect(dead_code, reason = "only streams are polled so"))]
+#[cfg_attr(not(any(feature = "http2", test)), expect(dead_code, reason = "only streams are polled so"))]
 pub(crate) fn context() -> Context<'static> {
     Context::from_waker(&NOBODY)
 }
