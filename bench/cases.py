@@ -80,6 +80,9 @@ def of_secure(at_most: float) -> tuple[Target, ...]:
     return (Target(at_most, of=first, to=nginx), *(Target(None, of=first, to=peer) for peer in peers))
 
 
+#: The rows of a quick run.
+QUICK = ("small", "304", "16k", "listing", "h2", "wsgi", "asgi")
+
 CASES = (
     Case(
         "small",

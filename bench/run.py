@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench import content, plot, report, tools
-from bench.cases import CASES, Case
+from bench.cases import CASES, QUICK, Case
 from bench.client import Failed
 from bench.hosts import CONTESTANTS
 from bench.report import Row, Run
@@ -69,12 +69,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--peers", type=_names, default=[], metavar="A,B", help="salver beside these servers only"
     )
     parser.add_argument(
-        "--rounds", type=_positive, metavar="N", help="rounds of every row (default 5, quick 3)"
+        "--rounds", type=_positive, metavar="N", help="rounds of every row (default 3, quick 2)"
     )
     parser.add_argument(
-        "--seconds", type=_positive, metavar="S", help="load in each round (default 4, quick 1)"
+        "--seconds", type=_positive, metavar="S", help="load in each round (default 2, quick 1)"
     )
-    parser.add_argument("--quick", action="store_true", help="under three minutes in all; writes `quick`")
+    parser.add_argument("--quick", action="store_true", help="some rows, under three minutes; writes `quick`")
     parser.add_argument(
         "--salver", type=Path, default=REPOSITORY / "target/release/salver", metavar="PATH", help="the binary"
     )
@@ -84,9 +84,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     _known(parser, "row", options.only, [case.name for case in CASES])
     _known(parser, "server", options.peers, [server.name for server in CONTESTANTS])
-    options.rounds = options.rounds or (3 if options.quick else 5)
-    options.seconds = options.seconds or (1 if options.quick else 4)
     partial = bool(options.only or options.peers)
+    if options.quick and not options.only:
+        options.only = list(QUICK)
+    options.rounds = options.rounds or (2 if options.quick else 3)
+    options.seconds = options.seconds or (1 if options.quick else 2)
     options.name = options.name or ("partial" if partial else "quick" if options.quick else "latest")
     return options
 

@@ -132,13 +132,30 @@ class Applications(unittest.TestCase):
         host.tells("salver: error: a process that the application forked came back from its call")
         until("no copy runs", lambda: not any(map(is_alive, children(worker))))
 
+    def settled(self, host: Host, count: int, after: str) -> None:
+        """There are so many workers, and each queue is served."""
+        until(f"{count} after {after}", lambda: len(children(host.process.pid)) == count)
+        self.assertEqual({self.ask(host, "/")[0] for _ in range(30)}, {200})
+
     def test_one_fewer_and_one_more(self) -> None:
         host = self.host(workers=3)
         for name, count in (("TTOU", 2), ("TTOU", 1), ("TTIN", 2), ("TTIN", 3), ("TTOU", 2)):
             host.signal(getattr(signal, f"SIG{name}"))
-            until(f"{count} after {name}", lambda count=count: len(children(host.process.pid)) == count)  # type: ignore[misc]
-            self.assertEqual({self.ask(host, "/")[0] for _ in range(20)}, {200})
+            self.settled(host, count, name)
         self.assertNotIn("died", host.log())
+
+    def started(self, host: Host, before: set[int]) -> None:
+        """Somebody starts who was not there before."""
+        until("somebody starts", lambda: bool(set(children(host.process.pid)) - before))
+
+    def test_one_fewer_while_the_one_before_is_not_done(self) -> None:
+        for first, count in ("TTOU", 1), ("TTIN", 3):
+            host = self.host(workers=3)
+            before = set(children(host.process.pid))
+            host.signal(getattr(signal, f"SIG{first}"))
+            self.started(host, before)
+            host.signal(signal.SIGTTOU)
+            self.settled(host, count, "both")
 
     def test_a_reload_with_fewer_workers(self) -> None:
         with Folder() as folder:

@@ -153,9 +153,7 @@ impl Crew {
 
     /// Rolls out `settings`, place by place.
     pub(super) fn roll_out(&mut self, settings: Settings) {
-        for process in self.processes_mut().filter(|process| process.state == State::Starting) {
-            process.end(&Order::Quit, State::Draining, QUICK);
-        }
+        self.places.iter_mut().for_each(Place::abandon_starting);
         self.next = Some(settings);
         self.rollout = (0..self.places.len()).collect();
         self.tidy();
@@ -184,6 +182,7 @@ impl Crew {
         let queues = match donor.and_then(|donor| Some((donor, self.places.get_mut(donor)?))) {
             Some((donor, place)) => {
                 let queues = place.queues.split_off(place.queues.len() - loops);
+                place.abandon_starting();
                 if !self.rollout.contains(&donor) {
                     self.rollout.push_back(donor);
                 }
@@ -211,6 +210,7 @@ impl Crew {
         self.rollout.retain(|place| *place != last);
         if let Some(first) = self.places.first_mut() {
             first.queues.extend(gone.queues);
+            first.abandon_starting();
         }
         if !self.rollout.contains(&0) {
             self.rollout.push_front(0);
@@ -311,6 +311,9 @@ impl Crew {
         let grace = self.settings.limits.grace() + LAST_MOMENT;
         let Some(at) = self.place_of(pid) else { return };
         let Some(place) = self.places.get_mut(at) else { return };
+        if place.processes.iter().any(|process| process.pid == pid && process.state > State::Ready) {
+            return; // it was abandoned meanwhile
+        }
         let mut generation = 0;
         for process in &mut place.processes {
             if process.pid == pid {
@@ -451,6 +454,13 @@ impl Place {
 
     fn in_state(&self, state: State) -> impl Iterator<Item = &Process> {
         self.processes.iter().filter(move |process| process.state == state)
+    }
+
+    /// Ends who is about to answer here with queues or settings that are not the place's any more; another one is started.
+    fn abandon_starting(&mut self) {
+        for process in self.processes.iter_mut().filter(|process| process.state == State::Starting) {
+            process.end(&Order::Quit, State::Draining, QUICK);
+        }
     }
 
     /// Whether nobody answers here or is about to.
