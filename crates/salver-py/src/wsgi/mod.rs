@@ -178,7 +178,12 @@ pub(crate) fn bytes_of(object: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     let bytes = object.cast::<PyBytes>().map_err(|_| not_bytes(object))?;
     match bytes.as_bytes().len() {
         0..COPIED => Ok(Bytes::copy_from_slice(bytes.as_bytes())),
-        _ => Ok(Bytes::from_owner(PyBackedBytes::from(bytes.clone()))),
+        _ => {
+            // Those that have left were let go of without the interpreter's lock, and wait for whoever attaches: in a call that never
+            // has to wait for its client that would be nobody, and a large answer stayed in memory as a whole.
+            Python::attach(|_| ());
+            Ok(Bytes::from_owner(PyBackedBytes::from(bytes.clone())))
+        }
     }
 }
 
