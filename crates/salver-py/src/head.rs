@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use salver::http1::reply::{Reason, is_ours};
+use salver::rfc::ows;
 use salver::{Body, Response};
 
 use crate::errors::too_many_headers;
@@ -94,18 +95,10 @@ pub(crate) fn parse_field(name: &[u8], value: &[u8]) -> PyResult<(HeaderName, He
     let parsed = HeaderName::from_bytes(name)
         .map_err(|_| PyValueError::new_err(format!("'{}' is no name of a header", name.escape_ascii())))?;
     // RFC 9110 §5.5: space around a value is none of it, and by HTTP/2 it would make the whole response malformed.
-    let value = HeaderValue::from_bytes(trimmed(value)).map_err(|_| {
+    let value = HeaderValue::from_bytes(ows::trim(value)).map_err(|_| {
         PyValueError::new_err(format!("{parsed}: '{}' has control characters", value.escape_ascii()))
     })?;
     Ok((parsed, value))
-}
-
-/// Without the spaces and tabs around it.
-fn trimmed(value: &[u8]) -> &[u8] {
-    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = value.iter().position(|byte| !is_space(byte)).unwrap_or(value.len());
-    let end = value.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);
-    value.get(start..end).unwrap_or_default()
 }
 
 /// That something the application said has the wrong type.

@@ -8,6 +8,7 @@ pub mod date;
 pub mod etag;
 pub mod forwarded;
 mod list;
+pub mod ows;
 pub mod path;
 pub mod precondition;
 pub mod range;

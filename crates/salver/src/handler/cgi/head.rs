@@ -8,6 +8,7 @@ use http::header::{CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::http1::reply::Reason;
+use crate::rfc::ows;
 
 /// What a script says before its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,16 +176,8 @@ fn field(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = line.split_at(colon);
     // SECURITY: `HeaderName` takes tokens only and `HeaderValue` no CR, so neither can split the response.
     let name = HeaderName::from_bytes(name).ok()?;
-    let value = HeaderValue::from_bytes(trimmed(value.get(1..)?)).ok()?;
+    let value = HeaderValue::from_bytes(ows::trim(value.get(1..)?)).ok()?;
     Some((name, value))
-}
-
-/// Without blanks at its ends; a CR is none.
-fn trimmed(value: &[u8]) -> &[u8] {
-    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
-    let start = value.iter().position(is_text).unwrap_or(value.len());
-    let end = value.iter().rposition(is_text).map_or(start, |last| last + 1);
-    value.get(start..end).unwrap_or_default()
 }
 
 /// `HTTP/1.1 200 OK`.
