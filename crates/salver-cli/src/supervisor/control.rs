@@ -13,6 +13,7 @@ use std::str::FromStr;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
 use salver::StartError;
+use salver::listen::SocketFile;
 
 use super::report::Report;
 
@@ -29,9 +30,7 @@ pub enum Place {
 #[derive(Debug)]
 pub(super) struct Control {
     listener: UnixListener,
-    path: PathBuf,
-    /// The file that we have made there.
-    file: Option<(u64, u64)>,
+    file: SocketFile,
 }
 
 impl FromStr for Place {
@@ -51,13 +50,13 @@ impl Control {
     pub(super) fn open(place: Option<&Place>, takes_over: bool) -> Result<Option<Self>, StartError> {
         match place {
             Some(Place::Off) => Ok(None),
-            Some(Place::At(path)) => Self::bind(path.clone(), takes_over).map(Some).map_err(|error| {
+            Some(Place::At(path)) => Self::bind(path, takes_over).map(Some).map_err(|error| {
                 let shown = path.display();
                 StartError::new(format!("--control-socket {shown}: {error}; name another path, or `off`"))
             }),
             None => {
                 let path = folder().map(|folder| folder.join(name(std::process::id())));
-                let opened = path.and_then(|path| Self::bind(path, false));
+                let opened = path.and_then(|path| Self::bind(&path, false));
                 if let Err(error) = &opened {
                     tracing::debug!("`salver status` will not find this server: {error}");
                 }
@@ -66,32 +65,31 @@ impl Control {
         }
     }
 
-    fn bind(path: PathBuf, takes_over: bool) -> io::Result<Self> {
-        if !takes_over && UnixStream::connect(&path).is_ok() {
+    fn bind(path: &Path, takes_over: bool) -> io::Result<Self> {
+        if !takes_over && UnixStream::connect(path).is_ok() {
             return Err(io::Error::other("another server answers there"));
         }
-        match fs::symlink_metadata(&path) {
+        match fs::symlink_metadata(path) {
             Ok(found) if std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
-                fs::remove_file(&path)?
+                fs::remove_file(path)?
             }
             Ok(_) => return Err(io::Error::other("it exists and is no socket")),
             Err(_) => {}
         }
-        let listener = UnixListener::bind(&path)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        let listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        let file = identity(&path);
-        Ok(Self { listener, path, file })
+        Ok(Self { listener, file: SocketFile::new(path) })
     }
 
     /// Makes the file anew if it is gone: who had taken it over has ended.
     pub(super) fn restore(&mut self) {
-        if identity(&self.path) == self.file {
+        if self.file.is_ours() {
             return;
         }
-        match Self::bind(self.path.clone(), false) {
+        match Self::bind(self.file.path(), false) {
             Ok(control) => *self = control,
-            Err(error) => tracing::warn!("--control-socket {}: {error}", self.path.display()),
+            Err(error) => tracing::warn!("--control-socket {}: {error}", self.file.path().display()),
         }
     }
 
@@ -113,20 +111,6 @@ impl AsFd for Control {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        if identity(&self.path) == self.file {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// The device and inode of what is at `path`; a socket that is open keeps its own.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let found = fs::symlink_metadata(path).ok()?;
-    Some((found.dev(), found.ino()))
 }
 
 /// The folder of this user's control sockets, which is made if it is not there.

@@ -114,8 +114,7 @@ impl Process {
         };
         // Its end comes as a signal; whoever lives on has lost its descriptors to foreign code, and can do nothing any more.
         self.channel = None;
-        let kill_at = Instant::now() + AFTER_CLOSING;
-        self.kill_at = Some(self.kill_at.map_or(kill_at, |at| at.min(kill_at)));
+        self.kill_within(AFTER_CLOSING);
         told
     }
 
@@ -123,7 +122,12 @@ impl Process {
     pub(super) fn end(&mut self, order: &Order, state: State, after: Duration) {
         self.tell(order);
         self.state = self.state.max(state);
-        let kill_at = Instant::now() + after;
+        self.kill_within(after);
+    }
+
+    /// It is killed after so long, or sooner if that was said before.
+    fn kill_within(&mut self, time: Duration) {
+        let kill_at = Instant::now() + time;
         self.kill_at = Some(self.kill_at.map_or(kill_at, |at| at.min(kill_at)));
     }
 

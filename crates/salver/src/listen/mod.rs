@@ -25,7 +25,7 @@ pub use address::Address;
 pub(crate) use own::AnyListener;
 pub use own::Listener;
 pub use pass::Asked;
-pub(crate) use socket_file::SocketFile;
+pub use socket_file::SocketFile;
 
 /// Bound sockets, ready to be served.
 ///
@@ -268,7 +268,7 @@ impl Listeners {
         socket_file::remove_stale(path, &address)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(fails)?;
         socket.bind(&address).map_err(fails)?;
-        let file = SocketFile::new(path);
+        let file = Arc::new(SocketFile::new(path));
         socket.listen(BACKLOG).map_err(fails)?;
         socket.set_nonblocking(true).map_err(fails)?;
         let queues = shared(socket, self.loops).map_err(fails)?;

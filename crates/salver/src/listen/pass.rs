@@ -4,6 +4,7 @@
 //! end. A queue can only be added: to close one would reset the connections that the kernel has put there.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use socket2::Socket;
@@ -111,7 +112,7 @@ impl Listeners {
         for bound in &mut self.bound {
             match (&bound.address, &bound.file) {
                 (_, Some(file)) => file.keep(),
-                (Address::Unix(path), None) => bound.file = Some(SocketFile::new(path)),
+                (Address::Unix(path), None) => bound.file = Some(Arc::new(SocketFile::new(path))),
                 _ => {}
             }
         }

@@ -2,16 +2,29 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::start_error::StartError;
 
-/// A socket file that goes when its server does.
+/// The file of a Unix socket that goes when its server does, unless it is somebody else's by then.
+///
+/// ```
+/// use salver::listen::SocketFile;
+/// use std::os::unix::net::UnixListener;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("s");
+/// let listener = UnixListener::bind(&path)?;
+/// let file = SocketFile::new(&path);
+/// assert!(file.is_ours());
+/// drop(file);
+/// assert!(!path.exists());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct SocketFile {
+pub struct SocketFile {
     path: PathBuf,
     /// What was bound there.
     identity: Option<(u64, u64)>,
@@ -20,8 +33,19 @@ pub(crate) struct SocketFile {
 }
 
 impl SocketFile {
-    pub(super) fn new(path: &Path) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), identity: identity(path), left: AtomicBool::new(false) })
+    /// The file at `path`, which has been bound just now.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.into(), identity: identity(path), left: AtomicBool::new(false) }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is still there: somebody may have removed it, or bound a socket of their own at its path.
+    pub fn is_ours(&self) -> bool {
+        self.identity.is_some() && identity(&self.path) == self.identity
     }
 
     pub(super) fn keep(&self) {
@@ -35,15 +59,13 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody may have removed it already, or bound a socket of their own there: that one is theirs.
-        let left = self.left.load(Ordering::Relaxed);
-        if !left && self.identity.is_some() && identity(&self.path) == self.identity {
+        if !self.left.load(Ordering::Relaxed) && self.is_ours() {
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// The device and inode of what is at `path`.
+/// The device and inode of what is at `path`; a socket that is open keeps its own.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     let found = std::fs::symlink_metadata(path).ok()?;
