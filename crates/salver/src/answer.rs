@@ -75,15 +75,6 @@ pub(crate) fn begin(site: &Site, mut request: Request, line: Bytes) -> Begun<'_>
 }
 
 impl Begun<'_> {
-    /// Takes the reply if it is there and leads nowhere else: what is left is [`Begun::finish`].
-    pub(crate) fn take_reply(&mut self) -> Option<Answer> {
-        let Reply::Ready(reply) = &mut self.reply else { return None };
-        reply.take_if(|reply| {
-            reply.as_ref().is_ok_and(|reply| reply.extensions().get::<InternalRedirect>().is_none())
-                || reply.is_err()
-        })
-    }
-
     /// Ready with the reply when it has come and leads nowhere else: what is left is [`Begun::finish`]. Polled in place: a future that
     /// held all this would be copied more than once on its way to where it is polled.
     pub(crate) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {

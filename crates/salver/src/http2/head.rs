@@ -2,7 +2,8 @@
 //!
 //! `h2` has refused what is malformed in the frames' own terms: pseudo-fields that are missing, twice or late, names in capitals,
 //! fields of a connection, a length that is not the content's. Refused here: an authority beside another `Host`, or none; a target that
-//! is no path; an extended CONNECT (RFC 8441) for anything but a WebSocket; a value with spaces around it; more fields than `--limit-request-fields`, a path beyond `--limit-request-line`.
+//! is no path; an extended CONNECT (RFC 8441) for anything but a WebSocket; a value with spaces around it; more fields than
+//! `--limit-request-fields`; a path beyond `--limit-request-line`.
 
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
 //! HTTP/2 (RFC 9113) over the `h2` crate, which has the frames, HPACK and flow control; here are requests and answers.
 //!
-//! By ALPN within TLS and by prior knowledge in the clear. A stream is a task of its own, its request goes through the same pipeline
-//! as one of HTTP/1, and whoever makes its content is asked for more only when the client has taken what there was. A stream may
-//! become a WebSocket (RFC 8441).
+//! By ALPN within TLS and by prior knowledge in the clear. A stream's request goes through the same pipeline as one of HTTP/1; it is
+//! answered at once, or becomes a task of its own if something has to be waited for. Whoever makes its content is asked for more only
+//! when the client has taken what there was. A stream may become a WebSocket (RFC 8441).
 //!
 //! Refused, with the stream or with the connection: what RFC 9113 §8 calls malformed; more streams than `--http2-streams`; header
 //! sections beyond `--limit-header-size`, all fields counted; resets in place of answers; floods of anything.

@@ -51,13 +51,9 @@ impl Wire<'_> {
         // In a block, so that what waits for the answer and what sends it lie in the same place.
         let Answered { mut response, seen, permit } = {
             let mut begun = answer::begin(&shared.site, request, head.line);
-            let at_once = if upload.incoming.is_none() { begun.take_reply() } else { None };
-            match at_once {
-                Some(reply) => begun.finish(reply, None),
-                None => match self.wait_for(&mut upload, &mut begun).await {
-                    Ok((reply, fault)) => begun.finish(reply, fault),
-                    Err(Gone) => return Next::Close,
-                },
+            match self.wait_for(&mut upload, &mut begun).await {
+                Ok((reply, fault)) => begun.finish(reply, fault),
+                Err(Gone) => return Next::Close,
             }
         };
         asked.keep_alive = asked.keep_alive && !shared.is_stopping() && upload.may_end_well();
@@ -88,7 +84,7 @@ impl Wire<'_> {
         }
     }
 
-    /// Waits for a reply that is not there yet, and until what its handler left of the request's body is read or given up: the fault is
+    /// Waits for the reply, and until what its handler left of the request's body is read or given up: the fault is
     /// that body's.
     async fn wait_for(
         &mut self,
