@@ -401,7 +401,7 @@ class Loops(OwnAsgi):
             self.assertEqual(other.answer().status, 200)
             self.assertIn(b"held", wire.rest())
         self.assertEqual(self.host.wait(), 0)
-        until("lifespan shutdown", lambda: "lifespan shutdown" in self.host.log())
+        self.host.tells("lifespan shutdown")
 
 
 load_tests = on_every_python([Scope, Content, Answers, Faults], [Loops])

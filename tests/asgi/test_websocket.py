@@ -10,7 +10,7 @@ import time
 
 from tests.asgi.hosting import CLIENTS, AsgiCase, OwnAsgi
 from tests.python.hosting import Host, on_every_python
-from tests.support import PATIENCE, Answer, Wire, until
+from tests.support import PATIENCE, Answer, Wire
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 
@@ -200,8 +200,8 @@ class Rfc(AsgiCase):
         self.assertServes()
 
 
-class Limits(OwnAsgi):
-    """Limits, pings, compression, the end."""
+class Opens(OwnAsgi):
+    """Tests that open WebSockets of a host of their own."""
 
     def open(self, extra: str = "") -> tuple[Wire, Answer]:
         """An open WebSocket, and the answer to its handshake."""
@@ -210,6 +210,10 @@ class Limits(OwnAsgi):
         answer = shake(wire, f"/echo?t={self.token}", extra)
         self.assertEqual(answer.status, 101)
         return wire, answer
+
+
+class Limits(Opens):
+    """Limits, pings, compression, the end."""
 
     def test_the_largest_message(self) -> None:
         self.start("--ws-max-size", "1000")
@@ -263,24 +267,16 @@ class Limits(OwnAsgi):
         self.assertEqual(self.host.wait(), 0)
 
 
-class Idle(OwnAsgi):
+class Idle(Opens):
     """What a WebSocket costs that says nothing."""
-
-    def open(self) -> Wire:
-        """An open WebSocket."""
-        wire = self.host.connect()
-        self.addCleanup(wire.__exit__)
-        self.assertEqual(shake(wire).status, 101)
-        return wire
 
     def test_idle_ones_are_small(self) -> None:
         self.start(target=f"{CLIENTS.parent / 'apps' / 'idle.py'}:app")
         before = memory(self.host)
-        wires = [self.open() for _ in range(1000)]
+        wires = [self.open()[0] for _ in range(1000)]
         for wire in wires:
             wire.send(frame(PING))
             self.assertEqual(read(wire)[0], PONG)
-        until("all of them idle", lambda: len(wires) == 1000)
         # With its task, coroutine and scope in Python; what is outside of Python is a fraction of it.
         self.assertLess((memory(self.host) - before) / len(wires), 16 * 1024)
 

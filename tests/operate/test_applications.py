@@ -172,7 +172,7 @@ class Applications(unittest.TestCase):
             folder.write("apps.py", "def app(:\n")
             config.write_text("workers = 1\n")
             host.signal(signal.SIGHUP)
-            until("it is told", lambda: "not reloaded, what was served is served on" in host.log())
+            host.tells("not reloaded, what was served is served on")
             folder.write("apps.py", source)
             until("one has the queues of all", lambda: len(children(host.process.pid)) == 1, 15)
             done = clients.done
@@ -204,7 +204,7 @@ class Applications(unittest.TestCase):
             folder.write("apps.py", "def app(:\n")
             before = children(host.process.pid)
             host.signal(signal.SIGHUP)
-            until("it is told", lambda: "not reloaded, what was served is served on" in host.log())
+            host.tells("not reloaded, what was served is served on")
             host.tells("SyntaxError")
             host.tells("apps:app")
             self.assertLessEqual(set(children(host.process.pid)), set(before), "nobody new")

@@ -68,7 +68,7 @@ class Metrics(CrewCase):
         server = self.serve(*self.options)
         self.check(server)
         server.signal(signal.SIGHUP)
-        until("it is reloaded", lambda: "reloaded" in server.log())
+        server.tells("reloaded")
         self.assertEqual(self.value('salver_requests_total{mount="/",status="200"}'), 10, "counts go on")
 
     def test_workers(self) -> None:
@@ -239,7 +239,7 @@ class Systemd(CrewCase):
         server.signal(signal.SIGUSR2)
         new = int(self.told()["MAINPID"])
         self.addCleanup(os.kill, new, signal.SIGKILL)
-        until("the old one knows", lambda: "the new program serves" in server.log())
+        server.tells("the new program serves")
         server.signal(signal.SIGTERM)
         # Not STOPPING: that would be the end of the whole service.
         self.assertEqual(self.told(), {"READY": "1", "MAINPID": str(new)})

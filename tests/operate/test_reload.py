@@ -148,7 +148,7 @@ class Upgrade(CrewCase):
 
     def successor(self, server: Server, workers: int) -> int:
         """The supervisor that takes over, once it serves."""
-        until("the new program serves", lambda: "the new program serves" in server.log())
+        server.tells("the new program serves")
         [pid] = [pid for pid in children(server.pid) if len(children(pid)) == workers]
         return pid
 
@@ -179,9 +179,7 @@ class Upgrade(CrewCase):
         server = self.crew("--config", str(config))
         config.write_text("hiden = true\n")
         server.signal(signal.SIGUSR2)
-        until(
-            "it is told", lambda: "the new program has ended: exit code 1; this one serves on" in server.log()
-        )
+        server.tells("the new program has ended: exit code 1; this one serves on")
         server.tells(":1: hiden: no such option; hidden is one")
         self.assertEqual(server.get("/file.txt").body, b"x")
 
@@ -194,7 +192,7 @@ class Upgrade(CrewCase):
         self.addCleanup(self.end, new)
         self.assertEqual(self.answering(path), new)
         self.end(new)
-        until("the old one serves on", lambda: "this one serves on" in server.log())
+        server.tells("this one serves on")
         until("it answers again", lambda: path.exists() and self.answering(path) == server.pid)
         server.signal(signal.SIGUSR2)
         until("there is another new one", lambda: server.log().count("the new program serves") == 2)

@@ -65,7 +65,7 @@ class Host(Started):
         """Where the log ends, once it has all that was answered before."""
         name = f"/hello?mark={next(self._marks)}"
         self.get(name)
-        until(f"{name} in the log", lambda: name in self.log())
+        self.tells(name)
         return len(self.log())
 
     def events(self, token: str) -> list[str]:

@@ -167,10 +167,10 @@ class WebSockets(Streams):
 
     def test_what_is_refused(self) -> None:
         peer = self.peer()
-        hints = ("sec-websocket-version", "8")
+        old = ("sec-websocket-version", "8")
         for stream, asked, status in (
             (1, peer.connect(1, "/echo", VERSION, protocol="connect-udp"), 501),
-            (3, peer.connect(3, "/echo", hints), 426),
+            (3, peer.connect(3, "/echo", old), 426),
             (5, peer.connect(5, "/refuse", VERSION), 403),
             (7, peer.connect(7, "/deny", VERSION), 401),
         ):

@@ -121,7 +121,7 @@ class Acme(Case):
             self.assertEqual(pem.stat().st_mode & 0o777, 0o600)
             self.assertEqual((self.files(".challenge"), self.files(".failed")), ([], []))
             server.signal(signal.SIGHUP)
-            until("it is reloaded", lambda: "reloaded" in server.log())
+            server.tells("reloaded")
             self.assertEqual(self.shown(port), first)
         self.assertEqual(self.orders(), 1, self.pebble.read_text()[-2000:])
         with self.start(port) as server:

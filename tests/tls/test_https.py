@@ -110,7 +110,7 @@ class Https(Case):
             before = shown()
             self.pem.write_text("nothing")
             server.signal(signal.SIGHUP)
-            until("the fault is told", lambda: "no certificate in it" in server.log())
+            server.tells("no certificate in it")
             self.assertEqual(shown(), before, "the old one stays")
         finally:
             over.set()
