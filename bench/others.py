@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.client import HOST
 from bench.servers import CONNECTIONS, Place, Server
 
 NAMES = ("caddy", "h2o", "dufs", "miniserve", "static-web-server")
@@ -14,7 +15,7 @@ def caddy(place: Place) -> list[str]:
   admin off
   auto_https off
 }}
-http://127.0.0.1:{place.port} {{
+http://{HOST}:{place.port} {{
   root * {place.root}
   file_server browse
 }}
@@ -28,7 +29,7 @@ def h2o(place: Place) -> list[str]:
     configuration.write_text(f"""num-threads: 1
 max-connections: {CONNECTIONS}
 listen:
-  host: 127.0.0.1
+  host: {HOST}
   port: {place.port}
 hosts:
   default:
@@ -42,18 +43,18 @@ hosts:
 
 def dufs(place: Place) -> list[str]:
     """Without a log."""
-    options = ["--bind", "127.0.0.1", "--port", str(place.port), "--log-format", ""]
+    options = ["--bind", HOST, "--port", str(place.port), "--log-format", ""]
     return [place.program, *options, str(place.root)]
 
 
 def miniserve(place: Place) -> list[str]:
     """Its defaults: it logs nothing unless asked."""
-    return [place.program, "--interfaces", "127.0.0.1", "--port", str(place.port), str(place.root)]
+    return [place.program, "--interfaces", HOST, "--port", str(place.port), str(place.root)]
 
 
 def static_web_server(place: Place) -> list[str]:
     """Its defaults with a listing; errors alone are logged."""
-    options = ["--host", "127.0.0.1", "--port", str(place.port), "--root", str(place.root)]
+    options = ["--host", HOST, "--port", str(place.port), "--root", str(place.root)]
     return [place.program, *options, "--log-level", "error", "--directory-listing", "true"]
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.client import HOST, Failed
-from bench.servers import CONNECTIONS, Place, Port, Server, nginx, salver
+from bench.others import caddy, h2o
+from bench.servers import Place, Port, Server, nginx, salver
 
 
 @dataclass(frozen=True)
@@ -57,53 +58,43 @@ def salver_tls(place: Place) -> list[str]:
 def nginx_tls(place: Place) -> list[str]:
     """The same nginx with `ssl` and `http2`, and session tickets as it has them."""
     own, command = keys(place), nginx(place)
-    configuration = place.scratch / "nginx.conf"
     secure = f"listen {HOST}:{place.port} ssl http2;\n    ssl_protocols TLSv1.2 TLSv1.3;\n"
     secure += f"    ssl_certificate {own.certificate};\n    ssl_certificate_key {own.key};\n"
     secure += "    http2_max_requests 1000000000;"
-    text = configuration.read_text()
-    configuration.write_text(text.replace(f"listen {HOST}:{place.port};", secure))
+    rewrite(place.scratch / "nginx.conf", f"listen {HOST}:{place.port};", secure)
     return command
 
 
 def caddy_tls(place: Place) -> list[str]:
-    """file_server, nothing else."""
-    own = keys(place)
-    configuration = place.scratch / "Caddyfile"
-    configuration.write_text(f"""{{
-  admin off
-  auto_https off
-}}
-https://{HOST}:{place.port}, https://localhost:{place.port} {{
-  tls {own.certificate} {own.key}
-  root * {place.root}
-  file_server
-}}
-""")
-    return [place.program, "run", "--config", str(configuration), "--adapter", "caddyfile"]
+    """The same caddy with the certificate."""
+    own, command = keys(place), caddy(place)
+    plain = f"http://{HOST}:{place.port} {{\n"
+    secure = f"https://{HOST}:{place.port}, https://localhost:{place.port} {{\n"
+    secure += f"  tls {own.certificate} {own.key}\n"
+    rewrite(place.scratch / "Caddyfile", plain, secure)
+    return command
 
 
 def h2o_tls(place: Place) -> list[str]:
-    """One thread, its own file handler."""
-    own = keys(place)
-    configuration = place.scratch / "h2o.yaml"
-    configuration.write_text(f"""num-threads: 1
-max-connections: {CONNECTIONS}
-listen:
-  host: {HOST}
-  port: {place.port}
-  ssl:
+    """The same h2o with the certificate."""
+    own, command = keys(place), h2o(place)
+    plain = f"  port: {place.port}\n"
+    secure = f"""{plain}  ssl:
     certificate-file: {own.certificate}
     key-file: {own.key}
     minimum-version: TLSv1.2
     ocsp-update-interval: 0
-hosts:
-  default:
-    paths:
-      /:
-        file.dir: {place.root}
-""")
-    return [place.program, "-c", str(configuration)]
+"""
+    rewrite(place.scratch / "h2o.yaml", plain, secure)
+    return command
+
+
+def rewrite(configuration: Path, plain: str, secure: str) -> None:
+    """Put one part of a configuration in the place of another."""
+    text = configuration.read_text()
+    if plain not in text:
+        raise ValueError(f"{configuration} does not say {plain!r}")
+    configuration.write_text(text.replace(plain, secure))
 
 
 SERVERS = (
