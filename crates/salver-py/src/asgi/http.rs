@@ -278,10 +278,10 @@ impl HttpSend {
             // The head has left, because something else was awaited before the file was named.
             Stage::Streaming if !state.pieces.have_begun() => {
                 state.stage = Stage::Streaming;
-                if state.gone && !state.bodiless {
-                    return Err(left(&mut state));
-                }
                 if !state.bodiless {
+                    if state.gone {
+                        return Err(left(&mut state));
+                    }
                     state.pieces.put_file(range);
                 }
                 exchange.end_body(state, true);

@@ -70,10 +70,20 @@ struct Running {
     thread: Option<thread::JoinHandle<()>>,
 }
 
+fn of_threads(threads: usize) -> Turns {
+    Turns::new(&Options { threads: NonZeroUsize::new(threads) })
+}
+
+/// Turns in which a call may take so long.
+fn timed(threads: usize, timeout: Duration) -> Turns {
+    let turns = of_threads(threads);
+    turns.set_timeout(timeout);
+    turns
+}
+
 impl Running {
     fn start(threads: usize, site: impl FnOnce(&Turns) -> Site) -> Self {
-        let turns = Turns::new(&Options { threads: NonZeroUsize::new(threads) });
-        Self::start_with(turns, site)
+        Self::start_with(of_threads(threads), site)
     }
 
     fn start_with(turns: Turns, site: impl FnOnce(&Turns) -> Site) -> Self {
@@ -160,8 +170,7 @@ impl Place for Locked {
 fn a_call_that_holds_the_lock_of_its_place_holds_up_neither_the_loop_nor_the_timeouts() {
     let gate = Arc::new(Gate::default());
     let held = Arc::clone(&gate);
-    let turns = Turns::new(&Options { threads: NonZeroUsize::new(4) });
-    turns.set_timeout(Duration::from_millis(300));
+    let turns = timed(4, Duration::from_millis(300));
     let server = Running::start_in(turns, Locked::default(), 1, |turns| {
         let slow = blocking(turns, move |_| {
             held.pass();
@@ -331,8 +340,7 @@ fn who_waits_for_a_client_gives_its_place_to_others() {
 fn a_silent_call_is_told_and_so_is_one_that_never_got_its_turn() {
     let gate = Arc::new(Gate::default());
     let held = Arc::clone(&gate);
-    let turns = Turns::new(&Options { threads: NonZeroUsize::new(1) });
-    turns.set_timeout(Duration::from_millis(200));
+    let turns = timed(1, Duration::from_millis(200));
     let server = Running::start_with(turns, |turns| {
         let slow = blocking(turns, move |_| {
             held.pass();
@@ -394,7 +402,7 @@ fn who_is_on_its_way_to_a_turn_that_a_guest_has_taken_turns_back() {
 
 #[test]
 fn a_guest_that_comes_and_goes_never_holds_up_the_server() {
-    let (turns, rounds) = (Turns::new(&Options { threads: NonZeroUsize::new(2) }), 400);
+    let (turns, rounds) = (of_threads(2), 400);
     let listeners = Listeners::open(&["127.0.0.1:0".parse::<Address>().unwrap()], 1).unwrap();
     let site = Site::new().mount("/", blocking(&turns, |_| "called".into())).unwrap();
     let driven = Server::new(site).drive(listeners).unwrap();

@@ -34,11 +34,11 @@ impl Handler for Ways {
             b"204" => Reply::ready(Ok(with_status(204))),
             b"304" => Reply::ready(Ok(with_status(304))),
             b"never" => Reply::later(std::future::pending()),
-            // Answers at once with a stream that is made from the request's.
             // Leaves the body alone and takes its time to answer.
             b"slow-stream" => Reply::ready(Ok(Response::new(Body::stream(Late(Some(Box::pin(
                 tokio::time::sleep(Duration::from_millis(50)),
             ))))))),
+            // Answers at once with a stream that is made from the request's.
             b"echo" => Reply::ready(Ok(Response::new(request.body))),
             b"ignore" => Reply::ready(Ok(Response::new("ignored".into()))),
             b"big" => Reply::ready(Ok(Response::new(vec![b'x'; 8_000_000].into()))),
