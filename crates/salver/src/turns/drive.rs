@@ -21,10 +21,12 @@ impl Shared {
         let mut state = self.state();
         state.calls.push_back(Queued { call, since: seat::now() });
         let waker = state.is_runnable(self.most).then(|| state.turn_waker()).flatten();
+        let sentinel = state.watcher(self.most);
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
+        rouse(sentinel);
     }
 
     pub(super) fn wake(&self, task: Waker) {
@@ -182,7 +184,8 @@ impl Shared {
         if state.leave_to_guest() {
             return Poll::Ready(None);
         }
-        if !state.is_runnable(self.most) {
+        let leaves = state.is_left(self.most);
+        if !leaves && !state.is_runnable(self.most) {
             return Poll::Pending;
         }
         if fresh {
@@ -190,14 +193,17 @@ impl Shared {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        if leaves {
+            // Another thread makes quick calls: it turns between them, and wakes nobody for each answer.
+            state.turner = Turner::Nobody;
+            return Poll::Ready(None);
+        }
         let Some(call) = state.take_call(seat, self.most) else { return Poll::Pending };
         state.turner = Turner::Nobody;
         let successor = if state.slow > 0 { state.succeed(self.most) } else { Successor::None };
         let sentinel = state.sentinel.take();
         drop(state);
-        if let Some(sentinel) = sentinel {
-            sentinel.rouse();
-        }
+        rouse(sentinel);
         Poll::Ready(Some((call, successor)))
     }
 
@@ -246,9 +252,7 @@ impl Shared {
                     state.busy.guest_goes(true, seat::now());
                     let sentinel = state.sentinel.take();
                     drop(state);
-                    if let Some(sentinel) = sentinel {
-                        sentinel.rouse();
-                    }
+                    rouse(sentinel);
                     Poll::Ready(Some(done))
                 }
                 Poll::Pending => {
@@ -270,8 +274,10 @@ impl Shared {
                 let _ = catch_unwind(AssertUnwindSafe(|| call.run()));
                 let mut state = self.state();
                 let ended = state.remove(seat);
-                next = state.end_call(seat);
+                next = state.end_call(seat, self.most);
+                let sentinel = state.watcher(self.most);
                 drop(state);
+                rouse(sentinel);
                 drop(ended); // whose destructors may queue calls of their own
             }
         });
@@ -296,7 +302,12 @@ impl Shared {
         let done = seat.block_on(until);
         seat.heard.store(seat::now(), Ordering::Relaxed);
         seat.waits.store(false, Ordering::Relaxed);
-        if left && !self.state().return_to_place(&seat, self.most) {
+        let mut state = self.state();
+        let is_placed = !left || state.return_to_place(&seat, self.most);
+        let sentinel = state.watcher(self.most);
+        drop(state);
+        rouse(sentinel);
+        if !is_placed {
             while !seat.placed.load(Ordering::Relaxed) {
                 seat.sleep();
             }
@@ -307,4 +318,10 @@ impl Shared {
 
 fn cannot_start(error: &std::io::Error) -> StartError {
     StartError::new(format!("cannot start a thread: {error}; look at `ulimit -u`"))
+}
+
+fn rouse(sentinel: Option<Arc<Seat>>) {
+    if let Some(sentinel) = sentinel {
+        sentinel.rouse();
+    }
 }

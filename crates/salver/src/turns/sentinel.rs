@@ -16,8 +16,6 @@ pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<()> {
 const TICK: Duration = Duration::from_millis(1);
 /// How often it looks for overdue calls while some thread drives the loop.
 const ROUND: Duration = Duration::from_millis(50);
-/// How many calls after a slow one are believed to be slow, too.
-const SLOW: u32 = 32;
 /// After how many quiet ticks it rests.
 const QUIET: u32 = 4;
 
@@ -31,9 +29,11 @@ fn watch(shared: &Arc<Shared>) {
         }
         let mut successor = Successor::None;
         let beats = shared.beats(&state);
+        let left = state.is_left(shared.most);
+        state.look();
         match state.turner {
             Turner::Nobody if beats == beat => {
-                state.slow = SLOW;
+                state.slow_down();
                 successor = state.succeed(shared.most);
                 quiet = 0;
             }
@@ -43,10 +43,15 @@ fn watch(shared: &Arc<Shared>) {
                 quiet = 0;
             }
             Turner::Coming => quiet = 0,
+            Turner::Turning(_) if beats == beat && left => {
+                state.slow_down();
+                quiet = 0;
+            }
             Turner::Turning(_) if beats == beat => quiet += 1,
             Turner::Turning(_) => quiet = 0,
         }
         beat = beats;
+        let turner = if left && state.is_runnable(shared.most) { state.turn_waker() } else { None };
         let rests = quiet >= QUIET;
         let is_idle = state.made.is_empty() && state.calls.is_empty();
         if rests {
@@ -54,6 +59,9 @@ fn watch(shared: &Arc<Shared>) {
         }
         drop(state);
         shared.send(successor);
+        if let Some(turner) = turner {
+            turner.wake(); // it takes what was left to a call that lasts
+        }
         if seat::now().wrapping_sub(round) >= ROUND_MILLIS {
             round = seat::now();
             shared.look_for_overdue();

@@ -32,6 +32,16 @@ pub(super) struct Queued {
 pub(super) struct Made {
     pub(super) call: Arc<dyn Call>,
     pub(super) seat: Arc<Seat>,
+    age: Age,
+}
+
+/// How often the sentinel has seen a call that has its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    New,
+    Seen,
+    /// Twice: it lasts.
+    Lasting,
 }
 
 /// The state of all turns.
@@ -45,6 +55,8 @@ pub(super) struct State {
     pub(super) made: Vec<Made>,
     /// How many places are taken.
     pub(super) placed: usize,
+    /// How many of these have calls that last.
+    pub(super) lasting: usize,
     /// Threads whose client has come back and that want a place again, first come first served.
     pub(super) returning: VecDeque<Arc<Seat>>,
     /// How many threads wait for their clients.
@@ -95,9 +107,43 @@ pub(super) enum Successor {
 }
 
 impl State {
-    /// Whether a queued call could be made by one more thread.
+    /// Whether a queued call should be made by one more thread. Quick calls are made by one thread, one after the other: more of them
+    /// would only pass an interpreter's lock to and fro.
     pub(super) fn is_runnable(&self, most: usize) -> bool {
+        self.could_run(most) && (self.slow > 0 || self.placed == self.lasting)
+    }
+
+    /// Whether a queued call could be made by one more thread, and is left to one that makes quick ones.
+    pub(super) fn is_left(&self, most: usize) -> bool {
+        self.could_run(most) && !self.is_runnable(most)
+    }
+
+    /// The sentinel, where it sleeps and a call is left to a thread that may turn out to be slow; to be roused by the caller.
+    pub(super) fn watcher(&mut self, most: usize) -> Option<Arc<Seat>> {
+        if self.is_left(most) { self.sentinel.take() } else { None }
+    }
+
+    fn could_run(&self, most: usize) -> bool {
         !self.calls.is_empty() && self.placed < most && self.returning.is_empty()
+    }
+
+    /// The sentinel looks at the calls under way.
+    pub(super) fn look(&mut self) {
+        for made in &mut self.made {
+            match made.age {
+                Age::New => made.age = Age::Seen,
+                Age::Seen if made.seat.placed.load(Ordering::Relaxed) => {
+                    made.age = Age::Lasting;
+                    self.lasting += 1;
+                }
+                Age::Seen | Age::Lasting => {}
+            }
+        }
+    }
+
+    /// The next calls are believed to be slow.
+    pub(super) fn slow_down(&mut self) {
+        self.slow = SLOW;
     }
 
     /// What a thread without work does.
@@ -109,9 +155,12 @@ impl State {
             return Work::Over;
         }
         if matches!(self.turner, Turner::Nobody | Turner::Coming) {
-            // Also where queued calls could be made: a turn that finds some looks at its sockets once and ends.
-            self.begin_turn();
-            return Work::Turn(self.turn);
+            if !self.is_left(most) {
+                // Also where queued calls could be made: a turn that finds some looks at its sockets once and ends.
+                self.begin_turn();
+                return Work::Turn(self.turn);
+            }
+            self.turner = Turner::Nobody; // whoever makes quick calls comes back for it
         }
         match self.take_call(seat, most) {
             Some(call) => Work::Call(call),
@@ -147,17 +196,27 @@ impl State {
         self.busy.begin(now);
         seat.heard.store(now, Ordering::Relaxed);
         seat.placed.store(true, Ordering::Relaxed);
-        self.made.push(Made { call: Arc::clone(call), seat: Arc::clone(seat) });
+        self.made.push(Made { call: Arc::clone(call), seat: Arc::clone(seat), age: Age::New });
     }
 
     /// The thread's call has ended: takes it off the list, to be dropped outside of the lock.
     pub(super) fn remove(&mut self, seat: &Arc<Seat>) -> Option<Made> {
-        let at = self.made.iter().position(|made| Arc::ptr_eq(&made.seat, seat))?;
+        let at = self.renew(seat)?;
         Some(self.made.swap_remove(at))
     }
 
-    /// The thread's call has ended. The next one, if it may go on; its place is then the same one.
-    pub(super) fn end_call(&mut self, seat: &Arc<Seat>) -> Option<Arc<dyn Call>> {
+    /// The thread's call does not last any more; where it is on the list.
+    fn renew(&mut self, seat: &Arc<Seat>) -> Option<usize> {
+        let at = self.made.iter().position(|made| Arc::ptr_eq(&made.seat, seat))?;
+        let made = self.made.get_mut(at)?;
+        if std::mem::replace(&mut made.age, Age::New) == Age::Lasting {
+            self.lasting -= 1;
+        }
+        Some(at)
+    }
+
+    /// The thread's call has ended. The next one, if it may go on.
+    pub(super) fn end_call(&mut self, seat: &Arc<Seat>, most: usize) -> Option<Arc<dyn Call>> {
         seat.placed.store(false, Ordering::Relaxed);
         self.busy.end(seat::now());
         self.slow = self.slow.saturating_sub(1);
@@ -165,14 +224,9 @@ impl State {
             self.give_place(&returning); // the place is handed on
             return None;
         }
+        self.placed -= 1;
         let is_turn_wanted = self.turn_asked && matches!(self.turner, Turner::Nobody);
-        if self.over || is_turn_wanted || self.calls.is_empty() {
-            self.placed -= 1;
-            return None;
-        }
-        let Queued { call, .. } = self.calls.pop_front()?;
-        self.begin_call(seat, &call);
-        Some(call)
+        if self.over || is_turn_wanted { None } else { self.take_call(seat, most) }
     }
 
     fn give_place(&mut self, seat: &Arc<Seat>) {
@@ -186,6 +240,7 @@ impl State {
         let gives = most > 1 && seat.placed.load(Ordering::Relaxed) && self.waiting < MOST_WAITING;
         if gives {
             self.waiting += 1;
+            self.renew(seat);
             seat.placed.store(false, Ordering::Relaxed);
             self.busy.end(seat::now());
             match self.returning.pop_front() {
@@ -279,5 +334,75 @@ impl State {
     }
 }
 
+/// How many calls after a slow one are believed to be slow, too.
+const SLOW: u32 = 32;
 /// How many calls may wait for their clients without their places; more keep theirs.
 const MOST_WAITING: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spare_that_is_woken_late_is_no_spare_twice() {
+        let seat = Seat::ours();
+        let mut state = State { turner: Turner::Turning(None), ..State::default() };
+        for _ in 0..3 {
+            assert!(matches!(state.next(&seat, 4), Work::Spare));
+        }
+        assert_eq!(state.spares.len(), 1);
+        state.turner = Turner::Coming;
+        assert!(matches!(state.next(&seat, 4), Work::Turn(_)), "whoever is there first takes the turn");
+        state.turner = Turner::Nobody;
+        assert!(matches!(state.succeed(4), Successor::New), "and cannot be sent to succeed itself");
+    }
+
+    #[test]
+    fn quick_calls_are_left_to_the_thread_that_makes_them_until_one_lasts() {
+        struct Nothing;
+        impl Call for Nothing {
+            fn run(self: Arc<Self>) {}
+        }
+        let queue = |state: &mut State| state.calls.push_back(Queued { call: Arc::new(Nothing), since: 0 });
+        let (ours, other) = (Seat::ours(), std::thread::spawn(Seat::ours).join().unwrap());
+        let mut state = State { sentinel: Some(Seat::ours()), ..State::default() };
+        queue(&mut state);
+        assert!(state.take_call(&ours, 4).is_some() && state.watcher(4).is_none());
+        queue(&mut state);
+        queue(&mut state);
+        assert!(state.is_left(4) && state.take_call(&other, 4).is_none());
+        state.turner = Turner::Coming;
+        assert!(matches!(state.next(&other, 4), Work::Spare), "who makes calls comes back for the turn");
+        assert!(matches!(state.turner, Turner::Nobody));
+        assert!(state.watcher(4).is_some(), "but the sentinel has to look");
+        state.look();
+        assert!(state.is_left(4), "it may have begun just now");
+        state.look();
+        assert!(state.take_call(&other, 4).is_some(), "the first one lasts");
+        assert!(state.is_left(4), "the second one is quick, for all that is known");
+        state.remove(&ours);
+        assert!(state.end_call(&ours, 4).is_none() && state.lasting == 0);
+        state.look();
+        state.look();
+        assert_eq!(state.lasting, 1);
+        assert!(state.leave_place(&other, 4), "it waits for its client");
+        assert!(state.lasting == 0 && state.take_call(&ours, 4).is_some());
+        queue(&mut state);
+        assert!(state.return_to_place(&other, 4) && state.is_left(4));
+        state.slow_down();
+        assert!(state.is_runnable(4), "slow ones run side by side");
+        state.remove(&ours);
+        state.remove(&other);
+        assert!(state.end_call(&ours, 4).is_some() && state.placed == 2);
+    }
+
+    #[test]
+    fn who_is_on_its_way_to_a_turn_that_a_guest_has_taken_turns_back() {
+        let mut state = State::default();
+        let seat = Seat::ours();
+        let Work::Turn(turn) = state.next(&seat, 1) else { panic!("nobody has the turn") };
+        assert!(state.give_guest().is_none(), "there is nobody to wake yet");
+        assert!(state.leave_to_guest(), "the guest is first to get there");
+        assert_ne!(state.turn, turn, "and who comes later finds another turn");
+    }
+}

@@ -359,21 +359,6 @@ fn a_silent_call_is_told_and_so_is_one_that_never_got_its_turn() {
 }
 
 #[test]
-fn a_spare_that_is_woken_late_is_no_spare_twice() {
-    use super::state::{State, Successor, Turner, Work};
-    let seat = Seat::ours();
-    let mut state = State { turner: Turner::Turning(None), ..State::default() };
-    for _ in 0..3 {
-        assert!(matches!(state.next(&seat, 4), Work::Spare));
-    }
-    assert_eq!(state.spares.len(), 1);
-    state.turner = Turner::Coming;
-    assert!(matches!(state.next(&seat, 4), Work::Turn(_)), "whoever is there first takes the turn");
-    state.turner = Turner::Nobody;
-    assert!(matches!(state.succeed(4), Successor::New), "and cannot be sent to succeed itself");
-}
-
-#[test]
 fn a_call_that_panics_costs_nobody_else_anything() {
     let turns = Turns::new(&Options::default());
     turns.set_timeout(Duration::from_millis(100));
@@ -387,17 +372,6 @@ fn a_call_that_panics_costs_nobody_else_anything() {
     for _ in 0..5 {
         assert_eq!(server.get("/"), "quick");
     }
-}
-
-#[test]
-fn who_is_on_its_way_to_a_turn_that_a_guest_has_taken_turns_back() {
-    use super::state::Work;
-    let mut state = State::default();
-    let seat = Seat::ours();
-    let Work::Turn(turn) = state.next(&seat, 1) else { panic!("nobody has the turn") };
-    assert!(state.give_guest().is_none(), "there is nobody to wake yet");
-    assert!(state.leave_to_guest(), "the guest is first to get there");
-    assert_ne!(state.turn, turn, "and who comes later finds another turn");
 }
 
 #[test]
