@@ -49,7 +49,7 @@ pub struct Request {
 /// assert_eq!(target.path(), b"/a%20b");
 /// assert_eq!(target.query(), Some(&b"x=1"[..]));
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Target {
     raw: Bytes,
     /// `scheme://authority` of the absolute form (RFC 9112 §3.2.2), as sent; empty in every other.

@@ -1,8 +1,9 @@
 //! A folder as a page, or as JSON for whoever asks for it.
 //!
-//! Rows are gathered and sorted away from the event loop, then rendered as they are sent, a piece at a time: a folder of
-//! 100,000 entries takes a few megabytes however slowly its reader reads. Refused: folders that cannot be read. Left out:
-//! hidden names, and links that are not followed.
+//! Rows are gathered and sorted away from the event loop. The page of an ordinary folder is made there as a whole, once for all
+//! who ask for it at the same time; a long one is rendered as it is sent, a piece at a time: a folder of 100,000 entries takes a few
+//! megabytes however slowly its reader reads. Refused: folders that cannot be read. Left out: hidden names, and links that are not
+//! followed.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use http_body::Frame;
 
 use self::page::Count;
 use self::rows::Rows;
+use self::together::Together;
 use self::view::{Key, Shape, View};
 use super::{Answer, Response};
 use crate::body::{Body, BoxError};
@@ -41,6 +43,7 @@ pub(crate) mod rows;
 mod sort;
 #[cfg(test)]
 mod tests;
+mod together;
 mod view;
 
 /// How folders are listed.
@@ -62,6 +65,18 @@ pub struct Options {
 pub(crate) struct Listing {
     look: Arc<Look>,
     archives: bool,
+    pages: Arc<Together<Asked, Option<Bytes>>>,
+}
+
+/// What makes one listing another than the next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Asked {
+    /// The device and inode: another folder may have come to this path meanwhile.
+    identity: (u64, u64),
+    path: SafePath,
+    hidden: bool,
+    target: Target,
+    format: Format,
 }
 
 /// A folder to list.
@@ -80,7 +95,8 @@ pub(crate) struct Folder {
 /// # Errors
 /// A theme that is none.
 pub(crate) fn open(options: &Options) -> Result<Listing, StartError> {
-    Ok(Listing { look: Arc::new(Look::open(&options.look)?), archives: !options.no_archive })
+    let look = Arc::new(Look::open(&options.look)?);
+    Ok(Listing { look, archives: !options.no_archive, pages: Arc::default() })
 }
 
 impl Listing {
@@ -104,47 +120,96 @@ impl Listing {
             Some(1) => Format::Json,
             _ => Format::Html,
         };
-        let (view, _) = View::parse(request.target.query());
-        let (folder, mut rows) = gather(folder, view).await?;
-        let gathered = workshop::run(move || {
-            sort::sort(&mut rows, view);
-            let readme = match format {
-                Format::Html => readme::section(&folder, &rows),
-                Format::Json => None,
-            };
-            (folder, rows, readme)
-        });
-        let (folder, rows, readme) = gathered.await.map_err(Error::internal)?;
+        let asked = Asked {
+            identity: identity(&folder)?,
+            path: folder.path.clone(),
+            hidden: folder.hidden,
+            target: request.target.clone(),
+            format,
+        };
+        let (mut folder, mut long) = (Some(folder), None);
+        let make = async {
+            let Some(folder) = folder.take() else { return Ok::<_, Error>(None) };
+            match self.make(&request.target, folder, format).await? {
+                Page::Whole(page) => Ok(Some(page)),
+                Page::Long(first, pieces) => {
+                    long = Some((first, pieces));
+                    Ok(None)
+                }
+            }
+        };
+        let page = match (self.pages.get(asked, make).await?, long, folder) {
+            (Some(page), ..) => Page::Whole(page),
+            (None, Some((first, pieces)), _) => Page::Long(first, pieces),
+            // Somebody else's was long, and is theirs.
+            (None, None, Some(folder)) => self.make(&request.target, folder, format).await?,
+            (None, None, None) => {
+                return Err(Error::internal("a listing was neither made nor left to be made"));
+            }
+        };
         let mut response = Response::new(Body::Empty);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
         headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-        let head = match format {
-            Format::Json => String::new(),
-            Format::Html => {
-                self.look.apply(headers);
-                let count = Count::of(&rows);
-                let (look, target) = (&self.look, &request.target);
-                page::start(&page::Head { look, target, view, count, archives: self.archives })
+        if matches!(format, Format::Html) {
+            self.look.apply(headers);
+        }
+        *response.body_mut() = match page {
+            Page::Whole(page) => Body::from(page),
+            Page::Long(first, pieces) => {
+                response.extensions_mut().insert(LongText);
+                Body::stream(Streamed { first: Some(first), pieces })
             }
         };
-        let readme = readme.map(maud::PreEscaped::into_string).unwrap_or_default();
-        let foot = format!("{readme}</main>{}{END}\n", page::foot().into_string());
-        let mut pieces = Pieces { folder, rows, head, foot, format, shape: view.shape, next: Next::Start };
-        let first = pieces.render();
-        *response.body_mut() = match pieces.next {
-            // What fits one piece has a length, which clients of HTTP/1.0 like.
-            Next::End => Body::from(first),
-            _ => Body::stream(Page { first: Some(first), pieces }),
-        };
-        if response.body().len().is_none() {
-            response.extensions_mut().insert(LongText);
-        }
         Ok(response)
+    }
+
+    /// Makes the listing of `folder`, or its beginning if it is long.
+    async fn make(&self, target: &Target, folder: Folder, format: Format) -> Result<Page, Error> {
+        let (view, _) = View::parse(target.query());
+        let (folder, mut rows) = gather(folder, view).await?;
+        let (look, target, archives) = (Arc::clone(&self.look), target.clone(), self.archives);
+        let rendered = workshop::run(move || {
+            sort::sort(&mut rows, view);
+            let (head, foot) = match format {
+                Format::Json => Default::default(),
+                Format::Html => {
+                    let count = Count::of(&rows);
+                    let head = page::Head { look: &look, target: &target, view, count, archives };
+                    let readme = readme::section(&folder, &rows).map(maud::PreEscaped::into_string);
+                    let foot = page::foot().into_string();
+                    (page::start(&head), format!("{}</main>{foot}{END}\n", readme.unwrap_or_default()))
+                }
+            };
+            let is_long = rows.len() > AT_ONCE;
+            let mut pieces =
+                Pieces { folder, rows, head, foot, format, shape: view.shape, next: Next::Start };
+            let mut page = pieces.render();
+            if is_long {
+                return Page::Long(page, pieces);
+            }
+            while !matches!(pieces.next, Next::End) {
+                page.append(&mut pieces.render());
+            }
+            Page::Whole(page.into())
+        });
+        rendered.await.map_err(Error::internal)
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+fn identity(folder: &Folder) -> Result<(u64, u64), Error> {
+    let found = rustix::fs::fstat(&folder.folder).map_err(Error::internal)?;
+    Ok((found.st_dev, found.st_ino))
+}
+
+/// A listing.
+enum Page {
+    Whole(Bytes),
+    /// Its beginning and the rest.
+    Long(Vec<u8>, Pieces),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Format {
     Html,
     Json,
@@ -223,13 +288,13 @@ impl Pieces {
     }
 }
 
-/// A listing of more than one piece.
-struct Page {
+/// A long listing, as it is sent.
+struct Streamed {
     first: Option<Vec<u8>>,
     pieces: Pieces,
 }
 
-impl http_body::Body for Page {
+impl http_body::Body for Streamed {
     type Data = Bytes;
     type Error = BoxError;
 

@@ -311,3 +311,26 @@ async fn a_large_folder_comes_in_pieces_and_whole() {
     let (_, json) = list(temp.path(), "/", "application/json").await;
     assert_eq!(serde_json::from_slice::<Vec<serde_json::Value>>(&json).unwrap().len(), ENTRIES);
 }
+
+#[tokio::test]
+async fn many_who_ask_together_have_what_each_alone_would_have() {
+    let temp = tempfile::tempdir().unwrap();
+    let files = Files::open(temp.path(), FileOptions::default()).unwrap();
+    let ask = async |target: &'static str| {
+        let request = Request::get(target);
+        let response = files.handle(request, SafePath::parse(b"/").unwrap()).await.unwrap();
+        let page = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(page.to_vec()).unwrap()
+    };
+    for entries in [3, AT_ONCE + 200] {
+        for number in 0..entries {
+            std::fs::write(temp.path().join(format!("{number:04}")), "").unwrap();
+        }
+        let (one, two, three, turned) = tokio::join!(ask("/"), ask("/"), ask("/"), ask("/?order=desc"));
+        assert_eq!(links(&one).len(), entries);
+        assert!(one == two && two == three);
+        assert!(links(&turned).into_iter().rev().eq(links(&one)), "what is asked for decides");
+        std::fs::remove_file(temp.path().join("0001")).unwrap();
+        assert_eq!(links(&ask("/").await).len(), entries - 1, "nothing is kept");
+    }
+}
