@@ -1,5 +1,9 @@
 //! The sentinel: a thread that looks once a millisecond, while there is traffic, whether a call holds up the loop.
+//!
+//! While calls have been quick for a while, the kernel may be late with it by some milliseconds, so that it comes with an interrupt that
+//! there is anyway. A timer a millisecond costs a call of 60 µs some percent, within a virtual machine above all.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,10 +22,15 @@ const TICK: Duration = Duration::from_millis(1);
 const ROUND: Duration = Duration::from_millis(50);
 /// After how many quiet ticks it rests.
 const QUIET: u32 = 4;
+/// After how many ticks with quick calls alone it may be late.
+const STEADY: u32 = 32;
+/// How late, in nanoseconds: a tick of most kernels.
+const LATE: NonZeroU64 = NonZeroU64::new(4_000_000).unwrap();
 
 fn watch(shared: &Arc<Shared>) {
     let seat = Seat::ours();
-    let (mut beat, mut quiet, mut round) = (0, 0, seat::now());
+    let (mut beat, mut quiet, mut steady, mut round) = (0, 0, 0_u32, seat::now());
+    let mut late = false;
     loop {
         let mut state = shared.state();
         if state.over {
@@ -35,17 +44,17 @@ fn watch(shared: &Arc<Shared>) {
             Turner::Nobody if beats == beat => {
                 state.slow_down();
                 successor = state.succeed(shared.most);
-                quiet = 0;
+                (quiet, steady) = (0, 0);
             }
             Turner::Nobody => {
                 // Calls come and go: quick ones, many of them. A turn between two of them is enough.
                 state.turn_asked = true;
-                quiet = 0;
+                (quiet, steady) = (0, steady.saturating_add(1));
             }
             Turner::Coming => quiet = 0,
             Turner::Turning(_) if beats == beat && left => {
                 state.slow_down();
-                quiet = 0;
+                (quiet, steady) = (0, 0);
             }
             Turner::Turning(_) if beats == beat => quiet += 1,
             Turner::Turning(_) => quiet = 0,
@@ -66,6 +75,10 @@ fn watch(shared: &Arc<Shared>) {
             round = seat::now();
             shared.look_for_overdue();
         }
+        if late != (steady >= STEADY) {
+            late = !late;
+            may_be_late(late);
+        }
         match (rests, is_idle) {
             (true, true) => seat.sleep(),
             (true, false) => {
@@ -80,6 +93,14 @@ fn watch(shared: &Arc<Shared>) {
             quiet = 0;
         }
     }
+}
+
+/// Lets the kernel wake this thread late, or not.
+fn may_be_late(late: bool) {
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    let _ = rustix::thread::set_current_timer_slack(late.then_some(LATE)); // without it, it costs a little more
+    #[cfg(not(any(target_os = "android", target_os = "linux")))]
+    let _ = (late, LATE);
 }
 
 const ROUND_MILLIS: u32 = 50;
