@@ -128,7 +128,11 @@ impl Shared {
     /// The next call of this thread, which turns or sleeps until there is one; `None` when it is to leave.
     fn next_call(self: &Arc<Self>, seat: &Arc<Seat>) -> Option<Arc<dyn Call>> {
         loop {
-            let work = self.state().next(seat, self.most);
+            let mut state = self.state();
+            let work = state.next(seat, self.most);
+            let sentinel = if matches!(work, Work::Call(_)) { state.sentinel.take() } else { None };
+            drop(state);
+            rouse(sentinel);
             let call = match work {
                 Work::Turn(turn) => self.turn(seat, turn),
                 Work::Call(call) => Some(call),

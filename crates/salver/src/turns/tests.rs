@@ -440,6 +440,38 @@ fn a_guest_that_is_stuck_is_succeeded() {
 }
 
 #[test]
+fn a_call_behind_one_that_lasts_is_made_where_a_guest_turns() {
+    struct Told(Arc<Gate>);
+    impl Call for Told {
+        fn run(self: Arc<Self>) {
+            self.0.pass();
+        }
+    }
+    let turns = Turns::new(&Options::default());
+    let listeners = Listeners::open(&["127.0.0.1:0".parse::<Address>().unwrap()], 1).unwrap();
+    let driven = Server::new(Site::new()).drive(listeners).unwrap();
+    let (stop, guest, gate) = (driven.stop(), turns.clone(), Arc::new(Gate::default()));
+    turns
+        .run_beside(driven, Anywhere, || {
+            let (mut queued, until) = (false, Instant::now() + Duration::from_secs(10));
+            guest.visit(|cx| {
+                cx.waker().wake_by_ref();
+                if !queued && guest.0.state().sentinel.is_some() {
+                    queued = true; // the sentinel sleeps
+                    guest.queue(Arc::new(Told(Arc::clone(&gate))));
+                    guest.queue(Arc::new(Told(Arc::clone(&gate))));
+                }
+                assert!(Instant::now() < until, "nobody found that the first call lasts");
+                if gate.2.load(Ordering::SeqCst) == 2 { Poll::Ready(()) } else { Poll::Pending }
+            });
+            gate.open();
+            stop.now();
+            while guest.visit(|_| Poll::<()>::Pending).is_some() {}
+        })
+        .unwrap();
+}
+
+#[test]
 fn progress_is_a_beat() {
     // That a guest which beats is not succeeded cannot be tested by itself: a busy machine keeps the processor from it.
     let turns = Turns::new(&Options::default());
