@@ -67,6 +67,11 @@ fn watch(shared: &Arc<Shared>) {
             state.sentinel = Some(Arc::clone(&seat));
         }
         drop(state);
+        // Before a thread is started, which inherits it.
+        if late != (steady >= STEADY) {
+            late = !late;
+            may_be_late(late);
+        }
         shared.send(successor);
         if let Some(turner) = turner {
             turner.wake(); // it takes what was left to a call that lasts
@@ -74,10 +79,6 @@ fn watch(shared: &Arc<Shared>) {
         if seat::now().wrapping_sub(round) >= ROUND_MILLIS {
             round = seat::now();
             shared.look_for_overdue();
-        }
-        if late != (steady >= STEADY) {
-            late = !late;
-            may_be_late(late);
         }
         match (rests, is_idle) {
             (true, true) => seat.sleep(),
