@@ -181,17 +181,17 @@ impl Listing {
                     (page::start(&head), format!("{}</main>{foot}{END}\n", readme.unwrap_or_default()))
                 }
             };
-            let is_long = rows.len() > AT_ONCE;
+            let most = if rows.len() > AT_ONCE { 0 } else { MOST_WHOLE };
             let mut pieces =
                 Pieces { folder, rows, head, foot, format, shape: view.shape, next: Next::Start };
             let mut page = pieces.render();
-            if is_long {
-                return Page::Long(page, pieces);
-            }
-            while !matches!(pieces.next, Next::End) {
+            while !matches!(pieces.next, Next::End) && page.len() < most {
                 page.append(&mut pieces.render());
             }
-            Page::Whole(page.into())
+            match pieces.next {
+                Next::End => Page::Whole(page.into()),
+                _ => Page::Long(page, pieces),
+            }
         });
         rendered.await.map_err(Error::internal)
     }
@@ -358,6 +358,9 @@ const SLICE: usize = 2000;
 
 /// How much is rendered at once, in bytes.
 const PIECE: usize = 64 * 1024;
+
+/// Up to what length a listing is made as a whole, in bytes; what is longer is rendered as it is sent.
+const MOST_WHOLE: usize = 512 * 1024;
 
 /// How many entries a browser that runs the page's script gets as elements at once; the others it builds as one scrolls.
 const AT_ONCE: usize = 1000;

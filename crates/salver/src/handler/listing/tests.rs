@@ -314,23 +314,26 @@ async fn a_large_folder_comes_in_pieces_and_whole() {
 
 #[tokio::test]
 async fn many_who_ask_together_have_what_each_alone_would_have() {
-    let temp = tempfile::tempdir().unwrap();
-    let files = Files::open(temp.path(), FileOptions::default()).unwrap();
-    let ask = async |target: &'static str| {
-        let request = Request::get(target);
-        let response = files.handle(request, SafePath::parse(b"/").unwrap()).await.unwrap();
-        let page = response.into_body().collect().await.unwrap().to_bytes();
-        String::from_utf8(page.to_vec()).unwrap()
-    };
-    for entries in [3, AT_ONCE + 200] {
+    let long_name = "\u{e9}".repeat(100);
+    for (entries, name) in [(3, ""), (900, &*long_name), (AT_ONCE + 200, "")] {
+        let temp = tempfile::tempdir().unwrap();
         for number in 0..entries {
-            std::fs::write(temp.path().join(format!("{number:04}")), "").unwrap();
+            std::fs::write(temp.path().join(format!("{number:04}{name}")), "").unwrap();
         }
+        let files = Files::open(temp.path(), FileOptions::default()).unwrap();
+        let ask = async |target: &'static str| {
+            let request = Request::get(target);
+            let response = files.handle(request, SafePath::parse(b"/").unwrap()).await.unwrap();
+            let has_length = response.body().len().is_some();
+            let page = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(has_length, entries <= AT_ONCE && page.len() < MOST_WHOLE, "of {}", page.len());
+            String::from_utf8(page.to_vec()).unwrap()
+        };
         let (one, two, three, turned) = tokio::join!(ask("/"), ask("/"), ask("/"), ask("/?order=desc"));
         assert_eq!(links(&one).len(), entries);
         assert!(one == two && two == three);
         assert!(links(&turned).into_iter().rev().eq(links(&one)), "what is asked for decides");
-        std::fs::remove_file(temp.path().join("0001")).unwrap();
+        std::fs::remove_file(temp.path().join(format!("0001{name}"))).unwrap();
         assert_eq!(links(&ask("/").await).len(), entries - 1, "nothing is kept");
     }
 }
