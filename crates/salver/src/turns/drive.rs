@@ -188,8 +188,7 @@ impl Shared {
         if state.leave_to_guest() {
             return Poll::Ready(None);
         }
-        let leaves = state.is_left(self.most);
-        if !leaves && !state.is_runnable(self.most) {
+        if !state.could_run(self.most) {
             return Poll::Pending;
         }
         if fresh {
@@ -197,7 +196,7 @@ impl Shared {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if leaves {
+        if state.is_left(self.most) {
             // Another thread makes quick calls: it turns between them, and wakes nobody for each answer.
             state.turner = Turner::Nobody;
             return Poll::Ready(None);

@@ -42,7 +42,7 @@ fn watch(shared: &Arc<Shared>) {
         state.look();
         match state.turner {
             Turner::Nobody if beats == beat => {
-                state.slow_down();
+                state.expect_slow();
                 successor = state.succeed(shared.most);
                 (quiet, steady) = (0, 0);
             }
@@ -53,7 +53,7 @@ fn watch(shared: &Arc<Shared>) {
             }
             Turner::Coming => quiet = 0,
             Turner::Turning(_) if beats == beat && left => {
-                state.slow_down();
+                state.expect_slow();
                 (quiet, steady) = (0, 0);
             }
             Turner::Turning(_) if beats == beat => quiet += 1,

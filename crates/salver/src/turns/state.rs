@@ -123,7 +123,8 @@ impl State {
         if self.is_left(most) { self.sentinel.take() } else { None }
     }
 
-    fn could_run(&self, most: usize) -> bool {
+    /// Whether a queued call could be made by one more thread.
+    pub(super) fn could_run(&self, most: usize) -> bool {
         !self.calls.is_empty() && self.placed < most && self.returning.is_empty()
     }
 
@@ -142,7 +143,7 @@ impl State {
     }
 
     /// The next calls are believed to be slow.
-    pub(super) fn slow_down(&mut self) {
+    pub(super) fn expect_slow(&mut self) {
         self.slow = SLOW;
     }
 
@@ -389,7 +390,7 @@ mod tests {
         assert!(state.lasting == 0 && state.take_call(&ours, 4).is_some());
         queue(&mut state);
         assert!(state.return_to_place(&other, 4) && state.is_left(4));
-        state.slow_down();
+        state.expect_slow();
         assert!(state.is_runnable(4), "slow ones run side by side");
         state.remove(&ours);
         state.remove(&other);

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 use crate::handler::files::facts::Facts;
+use crate::handler::files::place::Identity;
 use crate::handler::files::resolver::{Entry, Refusal, Root};
 use crate::handler::listing::Folder;
 use crate::handler::listing::rows::{self, Kind};
@@ -85,11 +86,10 @@ impl Tree {
         hidden: bool,
         folder: Folder,
         prefix: &mut Vec<u8>,
-        above: &mut Vec<(u64, u64)>,
+        above: &mut Vec<Identity>,
     ) -> Result<(), Error> {
         let identity = fstat(&folder.folder).map_err(|error| Error::from(Refusal::from(error)))?;
-        #[allow(clippy::unnecessary_cast)] // the fields' types differ between machines
-        let identity = (identity.st_dev as u64, identity.st_ino as u64);
+        let identity = Identity::of(&identity);
         if above.contains(&identity) {
             return Ok(());
         }

@@ -25,7 +25,7 @@ use crate::start_error::StartError;
 mod cache;
 pub(crate) mod facts;
 mod options;
-mod place;
+pub(crate) mod place;
 pub(crate) mod plan;
 pub(crate) mod resolver;
 mod respond;

@@ -117,12 +117,12 @@ impl Held {
 }
 
 /// Which folder it is: device and number, which no other has as long as it is held open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity(u64, u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Identity(u64, u64);
 
 impl Identity {
     #[allow(clippy::unnecessary_cast)] // the fields' types differ between machines
-    fn of(stat: &Stat) -> Self {
+    pub(crate) fn of(stat: &Stat) -> Self {
         Self(stat.st_dev as u64, stat.st_ino as u64)
     }
 }

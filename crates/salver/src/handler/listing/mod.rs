@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body::Frame;
+use rustix::fs::fstat;
 
 use self::page::Count;
 use self::rows::Rows;
@@ -22,6 +23,7 @@ use crate::body::{Body, BoxError};
 use crate::compress::LongText;
 use crate::error::Error;
 use crate::handler::archive;
+use crate::handler::files::place::Identity;
 use crate::handler::files::resolver::Root;
 use crate::look::{self, END, Look};
 use crate::request::{Request, Target};
@@ -71,8 +73,8 @@ pub(crate) struct Listing {
 /// What makes one listing another than the next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Asked {
-    /// The device and inode: another folder may have come to this path meanwhile.
-    identity: (u64, u64),
+    /// Another folder may have come to this path meanwhile.
+    identity: Identity,
     path: SafePath,
     hidden: bool,
     target: Target,
@@ -121,7 +123,7 @@ impl Listing {
             _ => Format::Html,
         };
         let asked = Asked {
-            identity: identity(&folder)?,
+            identity: Identity::of(&fstat(&folder.folder).map_err(Error::internal)?),
             path: folder.path.clone(),
             hidden: folder.hidden,
             target: request.target.clone(),
@@ -132,15 +134,15 @@ impl Listing {
             let Some(folder) = folder.take() else { return Ok::<_, Error>(None) };
             match self.make(&request.target, folder, format).await? {
                 Page::Whole(page) => Ok(Some(page)),
-                Page::Long(first, pieces) => {
-                    long = Some((first, pieces));
+                page @ Page::Long(..) => {
+                    long = Some(page);
                     Ok(None)
                 }
             }
         };
         let page = match (self.pages.get(asked, make).await?, long, folder) {
             (Some(page), ..) => Page::Whole(page),
-            (None, Some((first, pieces)), _) => Page::Long(first, pieces),
+            (None, Some(page), _) => page,
             // Somebody else's was long, and is theirs.
             (None, None, Some(folder)) => self.make(&request.target, folder, format).await?,
             (None, None, None) => {
@@ -195,11 +197,6 @@ impl Listing {
         });
         rendered.await.map_err(Error::internal)
     }
-}
-
-fn identity(folder: &Folder) -> Result<(u64, u64), Error> {
-    let found = rustix::fs::fstat(&folder.folder).map_err(Error::internal)?;
-    Ok((found.st_dev, found.st_ino))
 }
 
 /// A listing.

@@ -43,28 +43,35 @@ fn a_guest_that_comes_and_goes_never_holds_up_the_server() {
     });
 }
 
-#[test]
-fn a_guest_that_is_stuck_is_succeeded() {
+/// Runs `guest` beside a server without a site, and stops it.
+fn beside(guest: impl FnOnce(&Turns)) {
     let turns = Turns::new(&Options::default());
     let listeners = Listeners::open(&["127.0.0.1:0".parse::<Address>().unwrap()], 1).unwrap();
     let driven = Server::new(Site::new()).drive(listeners).unwrap();
-    let (stop, guest) = (driven.stop(), turns.clone());
+    let stop = driven.stop();
     turns
         .run_beside(driven, Anywhere, || {
-            // Long enough for the first thread to have found that it is a spare.
-            let until = Instant::now() + Duration::from_millis(20);
-            guest.visit(|cx| {
-                cx.waker().wake_by_ref();
-                if Instant::now() < until { Poll::Pending } else { Poll::Ready(()) }
-            });
-            let until = Instant::now() + Duration::from_secs(10);
-            while guest.counted().take_overs == 0 {
-                assert!(Instant::now() < until, "nobody took over");
-            }
+            guest(&turns);
             stop.now();
-            while guest.visit(|_| Poll::<()>::Pending).is_some() {}
+            while turns.visit(|_| Poll::<()>::Pending).is_some() {}
         })
         .unwrap();
+}
+
+#[test]
+fn a_guest_that_is_stuck_is_succeeded() {
+    beside(|turns| {
+        // Long enough for the first thread to have found that it is a spare.
+        let until = Instant::now() + Duration::from_millis(20);
+        turns.visit(|cx| {
+            cx.waker().wake_by_ref();
+            if Instant::now() < until { Poll::Pending } else { Poll::Ready(()) }
+        });
+        let until = Instant::now() + Duration::from_secs(10);
+        while turns.counted().take_overs == 0 {
+            assert!(Instant::now() < until, "nobody took over");
+        }
+    });
 }
 
 #[test]
@@ -75,28 +82,21 @@ fn a_call_behind_one_that_lasts_is_made_where_a_guest_turns() {
             self.0.pass();
         }
     }
-    let turns = Turns::new(&Options::default());
-    let listeners = Listeners::open(&["127.0.0.1:0".parse::<Address>().unwrap()], 1).unwrap();
-    let driven = Server::new(Site::new()).drive(listeners).unwrap();
-    let (stop, guest, gate) = (driven.stop(), turns.clone(), Arc::new(Gate::default()));
-    turns
-        .run_beside(driven, Anywhere, || {
-            let (mut queued, until) = (false, Instant::now() + Duration::from_secs(10));
-            guest.visit(|cx| {
-                cx.waker().wake_by_ref();
-                if !queued && guest.0.state().sentinel.is_some() {
-                    queued = true; // the sentinel sleeps
-                    guest.queue(Arc::new(Told(Arc::clone(&gate))));
-                    guest.queue(Arc::new(Told(Arc::clone(&gate))));
-                }
-                assert!(Instant::now() < until, "nobody found that the first call lasts");
-                if gate.2.load(Ordering::SeqCst) == 2 { Poll::Ready(()) } else { Poll::Pending }
-            });
-            gate.open();
-            stop.now();
-            while guest.visit(|_| Poll::<()>::Pending).is_some() {}
-        })
-        .unwrap();
+    beside(|turns| {
+        let gate = Arc::new(Gate::default());
+        let (mut queued, until) = (false, Instant::now() + Duration::from_secs(10));
+        turns.visit(|cx| {
+            cx.waker().wake_by_ref();
+            if !queued && turns.0.state().sentinel.is_some() {
+                queued = true; // the sentinel sleeps
+                turns.queue(Arc::new(Told(Arc::clone(&gate))));
+                turns.queue(Arc::new(Told(Arc::clone(&gate))));
+            }
+            assert!(Instant::now() < until, "nobody found that the first call lasts");
+            if gate.2.load(Ordering::SeqCst) == 2 { Poll::Ready(()) } else { Poll::Pending }
+        });
+        gate.open();
+    });
 }
 
 #[test]
