@@ -23,10 +23,10 @@ use crate::{forked, interrupt};
 /// Something that is called with a request: holds the Python object.
 pub(crate) trait Application: Send + Sync + 'static {
     /// Answers by way of `exchange`, on a thread that holds the interpreter's lock.
-    fn call(&self, asked: Asked, exchange: &Arc<Exchange>);
+    fn call(&self, asked: Box<Asked>, exchange: &Arc<Exchange>);
 }
 
-/// A request on its way to an application.
+/// A request on its way to an application; boxed, for it is large and goes through many hands.
 #[derive(Debug)]
 pub(crate) struct Asked {
     /// The request; what had been read of its body is in `start`.
@@ -41,7 +41,7 @@ pub(crate) struct Asked {
 pub(crate) struct Exchange {
     application: Arc<dyn Application>,
     turns: Turns,
-    asked: Mutex<Option<Asked>>,
+    asked: Mutex<Option<Box<Asked>>>,
     state: Mutex<State>,
     /// Which thread of the interpreter is in the call; 0 is none.
     ident: Arc<AtomicU64>,
@@ -80,7 +80,7 @@ enum Stage {
 pub(crate) struct Gone;
 
 impl Exchange {
-    pub(crate) fn new(application: Arc<dyn Application>, turns: Turns, asked: Asked) -> Arc<Self> {
+    pub(crate) fn new(application: Arc<dyn Application>, turns: Turns, asked: Box<Asked>) -> Arc<Self> {
         let (asked, state) = (Mutex::new(Some(asked)), Mutex::default());
         Arc::new(Self {
             application,

@@ -24,7 +24,12 @@ pub(crate) struct Head {
 impl Head {
     /// A head without headers; room for `count` of them.
     pub(crate) fn new(status: StatusCode, reason: Option<Reason>, count: usize) -> Self {
-        Self { status, reason, headers: HeaderMap::with_capacity(count.min(MOST_AT_ONCE)), declared: None }
+        Self {
+            status,
+            reason,
+            headers: HeaderMap::with_capacity(count.min(MOST_AT_ONCE) + OURS),
+            declared: None,
+        }
     }
 
     /// Adds a header; one that is the connection's own is dropped and logged.
@@ -83,6 +88,8 @@ impl Head {
     }
 }
 
+/// Room for `Server`, without which the headers would have to move for it.
+const OURS: usize = 1;
 /// More headers than these find their room as they come.
 const MOST_AT_ONCE: usize = 64;
 const EVENT_STREAM: &[u8] = b"text/event-stream";

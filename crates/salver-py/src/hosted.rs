@@ -29,7 +29,9 @@ impl Hosted {
 }
 
 impl Hosted {
-    fn ask(&self, asked: Asked) -> Arc<Exchange> {
+    fn ask(&self, request: Request, start: Bytes, path_info: Vec<u8>) -> Arc<Exchange> {
+        // Made where it lies.
+        let asked = Box::write(Box::new_uninit(), Asked { request, start, path_info });
         Exchange::new(Arc::clone(&self.application), self.turns.clone(), asked)
     }
 }
@@ -38,11 +40,11 @@ impl Handler for Hosted {
     fn handle(&self, mut request: Request, rest: SafePath) -> Reply<'_> {
         let path_info = path_info(&request, &self.prefix, &rest);
         if !is_short(&request) {
-            return Reply::later(self.ask(Asked { request, start: Bytes::new(), path_info }).answer());
+            return Reply::later(self.ask(request, Bytes::new(), path_info).answer());
         }
         Reply::later(async move {
             let start = beginning(&mut request.body, self.turns.threads() == 1).await?;
-            self.ask(Asked { request, start, path_info }).answer().await
+            self.ask(request, start, path_info).answer().await
         })
     }
 }

@@ -3,7 +3,6 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -24,15 +23,6 @@ use crate::rfc::path::SafePath;
 use crate::route::Found;
 use crate::site::Site;
 
-/// A finished response, and what lasts until it has been sent.
-pub(crate) struct Answered {
-    pub(crate) response: Response,
-    /// For the access log, once the response is over.
-    pub(crate) seen: Seen,
-    /// The request's place among those under way.
-    pub(crate) permit: Option<Permit>,
-}
-
 /// What the later steps need of a request that its handler has consumed.
 pub(crate) struct Asked {
     accept: Option<HeaderValue>,
@@ -43,9 +33,11 @@ pub(crate) struct Asked {
 /// A request that its handler has; the answer may be there already.
 pub(crate) struct Begun<'s> {
     site: &'s Site,
-    seen: Seen,
+    /// For the access log, once the response is over.
+    pub(crate) seen: Seen,
     asked: Asked,
-    permit: Option<Permit>,
+    /// The request's place among those under way, until the response has been sent.
+    pub(crate) permit: Option<Permit>,
     reply: Reply<'s>,
 }
 
@@ -75,48 +67,53 @@ pub(crate) fn begin(site: &Site, mut request: Request, line: Bytes) -> Begun<'_>
 }
 
 impl Begun<'_> {
-    /// Ready with the reply when it has come and leads nowhere else: what is left is [`Begun::finish`]. Polled in place: a future that
-    /// held all this would be copied more than once on its way to where it is polled.
-    pub(crate) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
-        let mut reply = ready!(poll_caught(&mut self.reply, cx));
-        while let Some(redirect) = taken_redirect(&mut reply) {
+    /// Ready when the reply is there and leads nowhere else: what is left is [`Begun::finish`]. Polled where it lies, and the reply stays
+    /// there: it is some hundred and fifty bytes, which every hand that it went through would copy.
+    pub(crate) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(redirect) = taken_redirect(ready!(poll_caught(&mut self.reply, cx))) {
             self.reply = Reply::later(redirected(self.site, redirect));
-            reply = ready!(poll_caught(&mut self.reply, cx));
         }
-        Poll::Ready(reply)
+        Poll::Ready(())
     }
 
-    /// What every reply goes through. What was wrong with the request's content is the request's fault, whatever its handler made of it.
-    pub(crate) fn finish(self, reply: Answer, fault: Option<Fault>) -> Answered {
-        let reply = fault.map_or(reply, |fault| Err(fault.into()));
-        let Self { site, mut seen, asked, permit, .. } = self;
-        let response = finish(site, &mut seen, &asked, reply);
-        Answered { response, seen, permit }
+    /// What every reply goes through, once it is there; the response stays where the reply was. What was wrong with the request's
+    /// content is the request's fault, whatever its handler made of it.
+    pub(crate) fn finish(&mut self, fault: Option<Fault>) -> &mut Response {
+        let Self { site, seen, asked, reply, .. } = self;
+        let error = match (fault, &mut *reply) {
+            (Some(fault), _) => Some(fault.into()),
+            (None, Reply::Ready(Some(Ok(_)))) => None,
+            (None, reply) => there(std::mem::replace(reply, Reply::Ready(None))).err(),
+        };
+        if let Some(error) = &error {
+            *reply = Reply::ready(Ok(asked.page(site, error)));
+        }
+        let Reply::Ready(Some(Ok(response))) = reply else {
+            unreachable!("what is no response became a page")
+        };
+        finish(site, seen, asked, error.as_ref(), response);
+        response
     }
 }
 
 /// The answer to a head that is none: no handler sees it.
-pub(crate) fn refuse(site: &Site, peer: &Peer, malformed: Malformed) -> Answered {
+pub(crate) fn refuse(site: &Site, peer: &Peer, malformed: Malformed) -> (Response, Seen) {
     let Malformed { status, message, line } = malformed;
     let mut seen = site.log.seen_malformed(peer, line).counted(site.meter.begin());
-    let reply = Err(Error::new(status, message));
+    let error = Error::new(status, message);
     let asked = Asked { accept: None, codings: Codings::parse(&HeaderMap::new()), scheme: peer.scheme };
-    let response = finish(site, &mut seen, &asked, reply);
-    Answered { response, seen, permit: None }
+    let mut response = asked.page(site, &error);
+    finish(site, &mut seen, &asked, Some(&error), &mut response);
+    (response, seen)
 }
 
-/// What every response goes through.
-fn finish(site: &Site, seen: &mut Seen, asked: &Asked, reply: Answer) -> Response {
-    let (mut response, message) = match reply {
-        Ok(response) => (response, None),
-        Err(error) => (page::error(&site.look, asked.accept.as_ref(), &error), Some(error)),
-    };
-    compress::apply(&asked.codings, &mut response);
-    site.headers.apply(asked.scheme, &mut response);
+/// What every response goes through; `error` is what it tells of.
+fn finish(site: &Site, seen: &mut Seen, asked: &Asked, error: Option<&Error>, response: &mut Response) {
+    compress::apply(&asked.codings, response);
+    site.headers.apply(asked.scheme, response);
     // A redirect is no error, whoever made it.
-    let message = message.as_ref().filter(|error| !error.status().is_redirection()).map(Error::message);
-    site.log.started(seen, &response, message);
-    response
+    let message = error.filter(|error| !error.status().is_redirection()).map(Error::message);
+    site.log.started(seen, response, message);
 }
 
 /// Follows a reply that names another path of this site in its stead (RFC 3875 §6.2.2), and those that follow.
@@ -147,13 +144,33 @@ fn handle(handler: &dyn Handler, request: Request, rest: SafePath) -> Reply<'_> 
 }
 
 async fn wait(mut reply: Reply<'_>) -> Answer {
-    poll_fn(|cx| poll_caught(&mut reply, cx)).await
+    poll_fn(|cx| poll_caught(&mut reply, cx).map(|_| ())).await;
+    there(reply)
 }
 
-/// A reply's future may panic, too.
-fn poll_caught(reply: &mut Reply<'_>, cx: &mut Context<'_>) -> Poll<Answer> {
-    let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(reply).poll(cx)));
-    polled.unwrap_or_else(|_| Poll::Ready(Err(panicked())))
+/// The answer of a reply that is there.
+fn there(reply: Reply<'_>) -> Answer {
+    match reply {
+        Reply::Ready(Some(answer)) => answer,
+        _ => Err(not_there()),
+    }
+}
+
+fn not_there() -> Error {
+    Error::internal("an answer was asked for before it was there")
+}
+
+/// The answer, where it lies. A reply's future may panic, too.
+fn poll_caught<'r>(reply: &'r mut Reply<'_>, cx: &mut Context<'_>) -> Poll<&'r mut Answer> {
+    if let Reply::Later(answer) = reply {
+        let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
+        let answer = ready!(polled.unwrap_or_else(|_| Poll::Ready(Err(panicked()))));
+        *reply = Reply::ready(answer);
+    }
+    match reply {
+        Reply::Ready(Some(answer)) => Poll::Ready(answer),
+        _ => Poll::Pending, // polled after its end: a caller's fault that must not panic
+    }
 }
 
 /// The panic hook has said what and where; the client learns nothing of it.
@@ -168,6 +185,11 @@ impl Asked {
             codings: Codings::parse(&request.headers),
             scheme: request.peer.scheme,
         }
+    }
+
+    /// The page that tells of `error`.
+    fn page(&self, site: &Site, error: &Error) -> Response {
+        page::error(&site.look, self.accept.as_ref(), error)
     }
 }
 

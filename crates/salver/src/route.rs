@@ -59,9 +59,12 @@ impl Routes {
     pub(crate) fn find(&self, request: &Request) -> Result<Found<'_>, Error> {
         let path = SafePath::parse(request.target.path())
             .map_err(|error| Error::new(StatusCode::BAD_REQUEST, "Bad request path").because(error))?;
-        for (place, mount) in self.mounts.iter().enumerate() {
-            if let Some(rest) = path.below(&mount.prefix) {
-                return Ok(Found { handler: &*mount.handler, rest, place });
+        for (place, Mount { prefix, handler }) in self.mounts.iter().enumerate() {
+            if prefix.is_root() {
+                return Ok(Found { handler: &**handler, rest: path, place });
+            }
+            if let Some(rest) = path.below(prefix) {
+                return Ok(Found { handler: &**handler, rest, place });
             }
         }
         Err(Error::not_found())

@@ -96,7 +96,7 @@ impl Exchange {
         };
         let state = State {
             bodiless: request.method == http::Method::HEAD,
-            request: Some(Box::new((request, path_info))),
+            request: Some(Box::write(Box::new_uninit(), (request, path_info))), // made where it lies
             content,
             stage: Stage::Silent,
             answer: None,

@@ -50,8 +50,8 @@ impl HandlerClass {
         Self { call, logs: true, server: OnceLock::from(server), prefix: String::new() }
     }
 
-    fn respond(&self, py: Python<'_>, asked: Asked, exchange: &Arc<Exchange>) -> PyResult<End> {
-        let Asked { request, start, path_info } = asked;
+    fn respond(&self, py: Python<'_>, asked: Box<Asked>, exchange: &Arc<Exchange>) -> PyResult<End> {
+        let Asked { request, start, path_info } = *asked;
         let path = self.path(&request.target, &path_info);
         let (remote, local) = (request.peer.remote, connection::local(&request.peer.local));
         let head_only = request.method == Method::HEAD;
@@ -89,7 +89,7 @@ impl HandlerClass {
 }
 
 impl Application for HandlerClass {
-    fn call(&self, asked: Asked, exchange: &Arc<Exchange>) {
+    fn call(&self, asked: Box<Asked>, exchange: &Arc<Exchange>) {
         Python::attach(|py| {
             let line = format!("{} {}", asked.request.method, asked.request.target.as_bytes().escape_ascii());
             match self.respond(py, asked, exchange) {

@@ -45,13 +45,13 @@ impl Wsgi {
         Ok(Self { call, environ: Environ::open(py, &application.prefix, turns.threads() > 1)? })
     }
 
-    fn respond(&self, py: Python<'_>, asked: Asked, exchange: &Arc<Exchange>) -> PyResult<()> {
-        let Asked { mut request, start: beginning, path_info } = asked;
-        let body = std::mem::take(&mut request.body);
+    fn respond(&self, py: Python<'_>, mut asked: Box<Asked>, exchange: &Arc<Exchange>) -> PyResult<()> {
+        let Asked { request, start, path_info } = &mut *asked;
+        let (beginning, body) = (std::mem::take(start), std::mem::take(&mut request.body));
         let has_body = !beginning.is_empty() || !matches!(body, Body::Empty);
         let input = has_body.then(|| Input::new(beginning, body, Arc::clone(exchange))).transpose()?;
         let head_only = request.method == Method::HEAD;
-        let environ = self.environ.of(py, &request, &path_info, input, exchange)?;
+        let environ = self.environ.of(py, request, path_info, input, exchange)?;
         let start = Bound::new(py, Start::new(Arc::clone(exchange), head_only))?;
         let result = self.call.bind(py).call1((environ, &start))?;
         let sent = send(&result, &start, exchange, head_only);
@@ -74,7 +74,7 @@ impl Wsgi {
 }
 
 impl Application for Wsgi {
-    fn call(&self, asked: Asked, exchange: &Arc<Exchange>) {
+    fn call(&self, asked: Box<Asked>, exchange: &Arc<Exchange>) {
         Python::attach(|py| {
             let (method, target) = (asked.request.method.clone(), asked.request.target.clone());
             match self.respond(py, asked, exchange) {

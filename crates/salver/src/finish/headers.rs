@@ -87,7 +87,8 @@ impl Headers {
 }
 
 /// Who we are.
-const SERVER: HeaderValue = HeaderValue::from_static(concat!("salver/", env!("CARGO_PKG_VERSION")));
+pub(crate) const SERVER: HeaderValue =
+    HeaderValue::from_static(concat!("salver/", env!("CARGO_PKG_VERSION")));
 
 /// Framing is the connection's alone.
 const OURS: [HeaderName; 4] =

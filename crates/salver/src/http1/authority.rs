@@ -4,6 +4,8 @@
 
 use std::net::Ipv6Addr;
 
+use memchr::memchr;
+
 /// A host and port that are well-formed; what the host means is not looked at.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Authority {
@@ -13,25 +15,24 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn parse(authority: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(authority).ok()?;
-        let rest = match text.strip_prefix('[') {
+        let rest = match authority.strip_prefix(b"[") {
             Some(literal) => {
-                let (address, rest) = literal.split_once(']')?;
-                address.parse::<Ipv6Addr>().ok()?;
-                rest
+                let (address, rest) = literal.split_at(memchr(b']', literal)?);
+                str::from_utf8(address).ok()?.parse::<Ipv6Addr>().ok()?;
+                rest.get(1..)?
             }
             None => {
-                let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-                is_name(name.as_bytes()).then_some(rest)?
+                let (name, rest) = authority.split_at(memchr(b':', authority).unwrap_or(authority.len()));
+                is_name(name).then_some(rest)?
             }
         };
-        let port = match rest.strip_prefix(':') {
-            None if rest.is_empty() => None,
-            None => return None,
-            Some("") => None,
+        let port = match rest {
+            b"" | b":" => None,
             // `parse` alone would take a sign.
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
-            Some(_) => return None,
+            [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
+                Some(str::from_utf8(digits).ok()?.parse().ok()?)
+            }
+            _ => return None,
         };
         Some(Self { port })
     }

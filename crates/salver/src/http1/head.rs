@@ -104,11 +104,11 @@ impl HeadReader {
     ///
     /// # Errors
     /// [`Malformed`] at the first byte that no good head can have there.
-    pub fn read(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<(Head, usize)>, Malformed> {
+    pub fn read(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<(Box<Head>, usize)>, Malformed> {
         self.read_lines(bytes, limits).map_err(|fault| self.malformed(bytes, limits, fault))
     }
 
-    fn read_lines(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<(Head, usize)>, Fault> {
+    fn read_lines(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<(Box<Head>, usize)>, Fault> {
         while let Some(line) = self.next_line(bytes, limits)? {
             match &self.request_line {
                 None if line.is_empty() => {
@@ -181,8 +181,14 @@ impl HeadReader {
     }
 }
 
-/// Makes a head of `raw`: whole lines, of which the first is the parsed request line and `fields` are fields.
-fn assemble(raw: &Bytes, request_line: &RequestLine, line_len: usize, fields: usize) -> Result<Head, Fault> {
+/// Makes a head of `raw`: whole lines, of which the first is the parsed request line and `fields` are fields. Boxed, since it is large and
+/// goes from hand to hand.
+fn assemble(
+    raw: &Bytes,
+    request_line: &RequestLine,
+    line_len: usize,
+    fields: usize,
+) -> Result<Box<Head>, Fault> {
     let version = request_line.version;
     let mut headers = parse_fields(raw, line_len + 2, fields)?;
     check_host(&headers, version)?;
@@ -200,7 +206,9 @@ fn assemble(raw: &Bytes, request_line: &RequestLine, line_len: usize, fields: us
     };
     let framing = field::framing(&headers, version)?;
     let (close, keep_alive_asked) = field::connection(&headers);
-    Ok(Head {
+    let expect_continue = expects_continue(&headers, version)?;
+    // Made where it lies.
+    let head = Head {
         line: raw.slice(..line_len),
         method: request_line.method.clone(),
         target,
@@ -208,9 +216,10 @@ fn assemble(raw: &Bytes, request_line: &RequestLine, line_len: usize, fields: us
         framing,
         keep_alive: !close && (keep_alive_asked || version == Version::HTTP_11),
         keep_alive_asked: keep_alive_asked && !close,
-        expect_continue: expects_continue(&headers, version)?,
+        expect_continue,
         headers,
-    })
+    };
+    Ok(Box::write(Box::new_uninit(), head))
 }
 
 /// Reads the field lines from `start` on, up to the empty line.

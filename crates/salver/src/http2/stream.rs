@@ -15,7 +15,7 @@ use super::content::{self, Content, Faults, Received};
 use super::head::Head;
 use super::send::{self, Sender, Sent};
 use super::tunnel::Tunnel;
-use crate::answer::{self, Answered};
+use crate::answer;
 use crate::body::Body;
 use crate::finish::log::Outcome;
 use crate::handler::Response;
@@ -63,8 +63,11 @@ async fn run(
     let responder = Responder(Arc::new(Mutex::new(Some(respond))));
     let deadline = shared.clock.unlisted_deadline();
     let (head_only, is_connect) = (parts.method == Method::HEAD, parts.method == Method::CONNECT);
-    let answered = match Head::parse(parts, &shared.limits) {
-        Err(malformed) => answer::refuse(&shared.site, &peer, malformed),
+    let (mut response, seen, permit) = match Head::parse(parts, &shared.limits) {
+        Err(malformed) => {
+            let (response, seen) = answer::refuse(&shared.site, &peer, malformed);
+            (response, seen, None)
+        }
         Ok(head) => {
             let (faults, way) = (Faults::default(), Arc::new(Way::default()));
             let line = head.line.clone();
@@ -80,12 +83,11 @@ async fn run(
             let mut begun = answer::begin(&shared.site, request, line);
             let until = |cx: &mut Context<'_>| begun.poll_reply(cx);
             match drive(until, &responder, &way, &deadline).await {
-                Ok(reply) => begun.finish(reply, faults.found()),
+                Ok(()) => (std::mem::take(begun.finish(faults.found())), begun.seen, begun.permit),
                 Err(Gone) => return open.given_up(),
             }
         }
     };
-    let Answered { mut response, seen, permit } = answered;
     if let Some(upgrade) = response.extensions_mut().remove::<Upgrade>() {
         drop(permit);
         open.answered();

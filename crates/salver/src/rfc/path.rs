@@ -208,8 +208,8 @@ pub fn shown(raw: &[u8]) -> Vec<u8> {
 
 /// Percent-decodes once (RFC 3986 §2.1); a `%` without two hex digits behind it is itself.
 #[must_use]
-pub fn decode(raw: &[u8]) -> Vec<u8> {
-    percent_decode(raw).collect()
+pub fn decode(raw: &[u8]) -> Cow<'_, [u8]> {
+    percent_decode(raw).into()
 }
 
 /// Percent-encodes a name for a link: `A-Za-z0-9_.-~/` stay bare, as `urllib.parse.quote` leaves them.

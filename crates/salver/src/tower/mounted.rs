@@ -155,7 +155,7 @@ fn path_below(target: &Target, rest: &SafePath) -> Vec<u8> {
     }
     let (before, below) = sent.split_at(start);
     let decoded = path::decode(below);
-    let name = if slash { decoded.strip_suffix(b"/") } else { Some(decoded.as_slice()) };
+    let name = if slash { decoded.strip_suffix(b"/") } else { Some(&*decoded) };
     if wanted > 0 && before.ends_with(b"/") && name == Some(rest.as_bytes()) {
         return [b"/", below].concat();
     }

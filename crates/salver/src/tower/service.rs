@@ -16,7 +16,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tower_service::Service;
 
 use super::OriginalUri;
-use crate::answer::{self, Answered};
+use crate::answer;
 use crate::body::{Body, BoxError};
 use crate::error::Error;
 use crate::finish::log::{Outcome, Seen};
@@ -147,9 +147,11 @@ impl SiteService {
         let request = self.translate(head, body);
         let line =
             format!("{} {} {:?}", request.method, request.target.as_bytes().escape_ascii(), request.version);
-        let mut begun = answer::begin(&self.site, request, line.into());
-        let reply = poll_fn(|cx| begun.poll_reply(cx)).await;
-        let Answered { response, seen, permit } = begun.finish(reply, fault.get().cloned());
+        let (response, seen, permit) = {
+            let mut begun = answer::begin(&self.site, request, line.into());
+            poll_fn(|cx| begun.poll_reply(cx)).await;
+            (std::mem::take(begun.finish(fault.get().cloned())), begun.seen, begun.permit)
+        };
         let response = framed(&asked, response);
         let (status, length) = (response.status(), response.body().len());
         let end = Some(End { site: self.site, seen, status, _permit: permit });

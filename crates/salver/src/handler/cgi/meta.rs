@@ -93,7 +93,8 @@ pub(super) fn arguments(request: &Request) -> Vec<OsString> {
     if query.is_empty() || query.contains(&b'=') || !matches!(request.method, Method::GET | Method::HEAD) {
         return Vec::new();
     }
-    let words: Vec<_> = query.split(|byte| *byte == b'+').map(path::decode).collect();
+    let words: Vec<_> =
+        query.split(|byte| *byte == b'+').map(|word| path::decode(word).into_owned()).collect();
     // SECURITY: a word that looks like an option would be one (`php-cgi?-s` sent the source). RFC 3875 §7.2: all or none.
     let refused = |word: &Vec<u8>| word.starts_with(b"-") || word.contains(&0);
     if words.iter().any(refused) {

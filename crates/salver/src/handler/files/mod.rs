@@ -4,6 +4,7 @@
 //! is large leaves by `sendfile`. Only folders are listed, and small files compressed for the first time, elsewhere.
 //! Refused: whatever the resolver does not open, hidden names, and methods that change something.
 
+use std::borrow::Cow;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 use self::cache::Cache;
 use self::resolver::{Entry, Refusal, Root};
 use self::stored::{Content, Stored};
-use super::{Handler, Reply, Response, listing};
+use super::{Answer, Handler, Reply, Response, listing};
 use crate::body::Body;
 use crate::error::Error;
 use crate::request::Request;
@@ -56,8 +57,8 @@ pub struct Files {
 }
 
 /// What a path leads to.
-enum Found {
-    File(SafePath, Arc<Stored>),
+enum Found<'p> {
+    File(Cow<'p, SafePath>, Arc<Stored>),
     Folder(SafePath, OwnedFd),
     /// A folder that was asked for without its slash.
     Redirect,
@@ -122,27 +123,7 @@ impl Files {
         Self { root: Arc::new(root.without(folders)), ..self }
     }
 
-    fn answer(&self, request: Request, rest: &SafePath) -> Reply<'_> {
-        // A folder may be packed also where an index stands in its place.
-        let wanted = if self.listing.packs(&request.target) { Wanted::Folder } else { Wanted::Index };
-        match self.find(rest, wanted) {
-            Err(error) => Reply::ready(Err(error)),
-            Ok(Found::Redirect) => Reply::ready(Ok(redirect(&request))),
-            Ok(Found::File(path, stored)) if is_preview(&request) && !rest.is_folder() => {
-                Reply::later(async move {
-                    self.listing.preview(request, path.file_name().unwrap_or_default(), stored).await
-                })
-            }
-            Ok(Found::File(path, stored)) => self.send(request, &path, stored),
-            Ok(Found::Folder(path, folder)) => {
-                let folder =
-                    listing::Folder { root: self.root.clone(), folder, path, hidden: self.options.hidden };
-                Reply::later(self.listing.answer(request, folder))
-            }
-        }
-    }
-
-    fn find(&self, rest: &SafePath, wanted: Wanted) -> Result<Found, Error> {
+    fn find<'p>(&'p self, rest: &'p SafePath, wanted: Wanted) -> Result<Found<'p>, Error> {
         if let Some(only) = &self.only {
             return match rest.is_root() || rest == only {
                 true => self.find_at(only, wanted),
@@ -155,17 +136,17 @@ impl Files {
         }
         match self.find_at(rest, wanted) {
             Err(error) if error.status() == StatusCode::NOT_FOUND => match rest.without_surrogates() {
-                Some(bytes) => self.find_at(&bytes, wanted),
+                Some(bytes) => self.find_at(&bytes, wanted).map(Found::into_owned),
                 None => Err(error),
             },
             found => found,
         }
     }
 
-    fn find_at(&self, rest: &SafePath, wanted: Wanted) -> Result<Found, Error> {
+    fn find_at<'p>(&self, rest: &'p SafePath, wanted: Wanted) -> Result<Found<'p>, Error> {
         if !rest.is_folder() {
             return Ok(match self.named(rest)? {
-                Named::File(stored) => Found::File(rest.clone(), stored),
+                Named::File(stored) => Found::File(Cow::Borrowed(rest), stored),
                 Named::Folder => Found::Redirect,
             });
         }
@@ -173,7 +154,7 @@ impl Files {
         for name in names {
             let Some(index) = rest.join(name) else { continue };
             match self.named(&index) {
-                Ok(Named::File(stored)) => return Ok(Found::File(index, stored)),
+                Ok(Named::File(stored)) => return Ok(Found::File(Cow::Owned(index), stored)),
                 // Whatever cannot be sent does not hide the next one, or the listing.
                 Ok(Named::Folder) | Err(Refusal::Missing | Refusal::Unreadable | Refusal::Link) => {}
                 Err(refusal) => return Err(refusal.into()),
@@ -217,23 +198,57 @@ impl Files {
     }
 }
 
-impl Handler for Files {
-    fn handle(&self, request: Request, rest: SafePath) -> Reply<'_> {
-        match request.method {
-            Method::GET | Method::HEAD => self.answer(request, &rest),
-            Method::OPTIONS => {
-                let mut response = Response::new(Body::Empty);
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                response.headers_mut().insert(header::ALLOW, ALLOW);
-                Reply::ready(Ok(response))
-            }
-            Method::POST | Method::PUT | Method::DELETE | Method::PATCH | Method::TRACE | Method::CONNECT => {
-                let error =
-                    Error::new(StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed for a file");
-                Reply::ready(Err(error.with_header(header::ALLOW, ALLOW)))
-            }
-            _ => Reply::ready(Err(Error::unsupported_method(&request.method))),
+impl Found<'_> {
+    fn into_owned(self) -> Found<'static> {
+        match self {
+            Self::File(path, stored) => Found::File(Cow::Owned(path.into_owned()), stored),
+            Self::Folder(path, folder) => Found::Folder(path, folder),
+            Self::Redirect => Found::Redirect,
         }
+    }
+}
+
+impl Handler for Files {
+    fn handle(&self, mut request: Request, rest: SafePath) -> Reply<'_> {
+        if let Some(answer) = answer_without_file(&request.method) {
+            return Reply::ready(answer);
+        }
+        // A folder may be packed also where an index stands in its place.
+        let wanted = if self.listing.packs(&request.target) { Wanted::Folder } else { Wanted::Index };
+        match self.find(&rest, wanted) {
+            Err(error) => Reply::ready(Err(error)),
+            Ok(Found::Redirect) => Reply::ready(Ok(redirect(&request))),
+            Ok(Found::File(path, stored)) if is_preview(&request) && !rest.is_folder() => {
+                let path = path.into_owned();
+                Reply::later(async move {
+                    self.listing.preview(request, path.file_name().unwrap_or_default(), stored).await
+                })
+            }
+            Ok(Found::File(path, stored)) => self.send(&mut request, &path, stored),
+            Ok(Found::Folder(path, folder)) => {
+                let folder =
+                    listing::Folder { root: self.root.clone(), folder, path, hidden: self.options.hidden };
+                Reply::later(self.listing.answer(request, folder))
+            }
+        }
+    }
+}
+
+/// What is answered to a method that does not get a file.
+fn answer_without_file(method: &Method) -> Option<Answer> {
+    match *method {
+        Method::GET | Method::HEAD => None,
+        Method::OPTIONS => {
+            let mut response = Response::new(Body::Empty);
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response.headers_mut().insert(header::ALLOW, ALLOW);
+            Some(Ok(response))
+        }
+        Method::POST | Method::PUT | Method::DELETE | Method::PATCH | Method::TRACE | Method::CONNECT => {
+            let error = Error::new(StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed for a file");
+            Some(Err(error.with_header(header::ALLOW, ALLOW)))
+        }
+        _ => Some(Err(Error::unsupported_method(method))),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::{Frame, SizeHint};
 
 use super::plan::{Plan, plan};
@@ -18,7 +18,6 @@ use crate::body::{Body, BoxError, FileRange};
 use crate::compress;
 use crate::error::Error;
 use crate::handler::{Answer, Response};
-use crate::request::Request;
 use crate::rfc::accept::Coding;
 use crate::rfc::range;
 
@@ -31,15 +30,15 @@ pub(crate) enum Source {
     Encoded(Arc<File>, u64, Coding),
 }
 
-/// Answers a GET or HEAD with what the preconditions and ranges of `request` ask of this representation.
-pub(crate) fn respond(request: &Request, head: &Head, source: Source) -> Answer {
+/// Answers a GET or HEAD with what the preconditions and ranges in its `headers` ask of this representation.
+pub(crate) fn respond(method: &Method, headers: &HeaderMap, head: &Head, source: Source) -> Answer {
     let length = match &source {
         Source::Bytes(bytes) => Some(bytes.len() as u64),
         Source::File(_, length) => Some(*length),
         Source::Encoded(..) => None,
     };
     let length_or_zero = length.unwrap_or(0); // where it counts, it is known
-    match plan(&request.method, &request.headers, &head.etag, head.modified, length) {
+    match plan(method, headers, &head.etag, head.modified, length) {
         Plan::Whole => Ok(with_head(StatusCode::OK, head, source.whole())),
         Plan::Part(range) => {
             let content_range = range::content_range(&range, length_or_zero);

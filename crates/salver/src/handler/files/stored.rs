@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, header};
 use super::cache::Heat;
 use super::facts::Facts;
 use crate::compress;
+use crate::finish::headers::SERVER;
 use crate::rfc::accept::Coding;
 use crate::rfc::content_type;
 use crate::rfc::date::Stamp;
@@ -119,6 +120,8 @@ impl Head {
         let etag = ETag::strong(tag.as_bytes()).expect("hexadecimal digits, dashes and letters are a tag");
         let modified = Stamp::from_unix(facts.modified_seconds());
         let mut headers = HeaderMap::with_capacity(6);
+        // Every response says it, and what is copied with it need not grow for it.
+        headers.insert(header::SERVER, SERVER);
         headers.insert(header::CONTENT_TYPE, content_type.clone());
         headers.insert(header::LAST_MODIFIED, modified.header());
         headers.insert(header::ETAG, etag.header());

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use http::header;
+use http::{HeaderMap, Method, header};
 
 use super::plan::ranges;
 use super::respond::{Source, respond};
@@ -22,17 +22,17 @@ use crate::workshop;
 
 impl Files {
     /// Answers with the representation that the client likes best.
-    pub(super) fn send(&self, mut request: Request, path: &SafePath, stored: Arc<Stored>) -> Reply<'_> {
+    pub(super) fn send(&self, request: &mut Request, path: &SafePath, stored: Arc<Stored>) -> Reply<'_> {
         let codings = Codings::parse(&request.headers);
         if !SUFFIXES.iter().any(|(coding, _)| codings.takes(*coding)) {
-            return Reply::ready(respond(&request, &stored.head, source(&stored)));
+            return Reply::ready(respond(&request.method, &request.headers, &stored.head, source(&stored)));
         }
         let siblings = self.siblings(path, &stored);
         match codings.choose(&offer(|coding| siblings & bit(coding) != 0)) {
             None | Some(Coding::Identity) => {}
             Some(coding) => {
                 if let Some((head, source)) = self.sibling(path, &stored, coding) {
-                    return Reply::ready(respond(&request, &head, source));
+                    return Reply::ready(respond(&request.method, &request.headers, &head, source));
                 }
             }
         }
@@ -50,11 +50,11 @@ impl Files {
             }
         }
         if siblings == 0 {
-            return Reply::ready(respond(&request, &stored.head, source(&stored)));
+            return Reply::ready(respond(&request.method, &request.headers, &stored.head, source(&stored)));
         }
         let mut head = stored.head.clone();
         head.vary();
-        Reply::ready(respond(&request, &head, source(&stored)))
+        Reply::ready(respond(&request.method, &request.headers, &head, source(&stored)))
     }
 
     /// The codings there are siblings for, a bit each.
@@ -87,7 +87,7 @@ impl Files {
     /// Answers with what is compressed here: small content once, larger content whenever it is sent.
     fn send_encoded(
         &self,
-        request: Request,
+        request: &mut Request,
         path: &SafePath,
         stored: Arc<Stored>,
         coding: Coding,
@@ -97,12 +97,13 @@ impl Files {
             Content::File(file) => {
                 let source = Source::Encoded(file.clone(), stored.facts.size, coding);
                 let head = Head::new(stored.head.content_type.clone(), &stored.facts, coding, Made::OnTheFly);
-                return Reply::ready(respond(&request, &head, source));
+                return Reply::ready(respond(&request.method, &request.headers, &head, source));
             }
         };
-        if let Some(answer) = respond_encoded(&request, &stored, coding) {
+        if let Some(answer) = respond_encoded(&request.method, &request.headers, &stored, coding) {
             return Reply::ready(answer);
         }
+        let (method, headers) = (request.method.clone(), std::mem::take(&mut request.headers));
         let path = path.clone();
         Reply::later(async move {
             let encoded = workshop::run(move || compress::encode_all(&content, coding));
@@ -111,15 +112,15 @@ impl Files {
             if stored.set_encoded(coding, encoded) {
                 self.cache.charge(path.as_bytes(), &stored, length);
             }
-            respond_encoded(&request, &stored, coding).unwrap_or_else(|| Err(Error::not_found()))
+            respond_encoded(&method, &headers, &stored, coding).unwrap_or_else(|| Err(Error::not_found()))
         })
     }
 }
 
 /// Answers with small content that was compressed before.
-fn respond_encoded(request: &Request, stored: &Stored, coding: Coding) -> Option<Answer> {
+fn respond_encoded(method: &Method, headers: &HeaderMap, stored: &Stored, coding: Coding) -> Option<Answer> {
     let (head, encoded) = stored.encoded(coding)?;
-    Some(respond(request, head, Source::Bytes(encoded.clone())))
+    Some(respond(method, headers, head, Source::Bytes(encoded.clone())))
 }
 
 fn source(stored: &Stored) -> Source {

@@ -9,10 +9,9 @@ use super::Next;
 use super::read::{Gone, Upload, UploadState};
 use super::send::Sent;
 use super::wire::{Client, Wire};
-use crate::answer::{self, Answered, Begun};
+use crate::answer::{self, Begun};
 use crate::body::Body;
 use crate::finish::log::{Outcome, Seen};
-use crate::handler::Answer;
 use crate::http1::Fault;
 use crate::http1::body::BodyReader;
 use crate::http1::head::{Framing, Head, Malformed};
@@ -25,7 +24,7 @@ use crate::upgrade::Upgrade;
 
 impl Wire<'_> {
     /// Answers one request; what is left of its body is read, so that it is never taken for the next one.
-    pub(super) async fn exchange(&mut self, head: Box<Head>) -> Next {
+    pub(super) async fn exchange(&mut self, mut head: Box<Head>) -> Next {
         let shared = &**self.shared;
         let mut asked = Asked {
             protocol: shared.options.protocol.into(),
@@ -35,36 +34,27 @@ impl Wire<'_> {
         };
         self.client = if asked.keep_alive { Client::Open } else { Client::OnLast };
         let (mut upload, body) = self.upload(&head);
-        let request = Request {
-            method: head.method,
-            target: head.target,
-            version: head.version,
-            headers: head.headers,
-            body,
-            peer: self.peer.clone(),
-            interim: if head.version == http::Version::HTTP_11 {
-                self.interim.open()
-            } else {
-                Interim::default()
-            },
-        };
-        // In a block, so that what waits for the answer and what sends it lie in the same place.
-        let Answered { mut response, seen, permit } = {
-            let mut begun = answer::begin(&shared.site, request, head.line);
-            match self.wait_for(&mut upload, &mut begun).await {
-                Ok((reply, fault)) => begun.finish(reply, fault),
+        // In a block, so that what waits for the answer and what sends it lie in the same place, and the latter keeps no head.
+        let (status, written, content, seen, permit) = {
+            let line = std::mem::take(&mut head.line);
+            let mut begun = answer::begin(&shared.site, self.request(head, body), line);
+            let response = match self.wait_for(&mut upload, &mut begun).await {
+                Ok(fault) => begun.finish(fault),
                 Err(Gone) => return Next::Close,
+            };
+            if let Some(upgrade) = response.extensions_mut().remove::<Upgrade>() {
+                let head = std::mem::take(response).into_parts().0;
+                let seen = begun.seen;
+                drop(begun.permit);
+                return Box::pin(self.upgrade(upgrade, head, seen)).await;
             }
+            asked.keep_alive = asked.keep_alive && !shared.is_stopping() && upload.may_end_well();
+            self.interim.close();
+            let written = self.write_head(&asked, response);
+            (response.status(), written, std::mem::take(response.body_mut()), begun.seen, begun.permit)
         };
-        asked.keep_alive = asked.keep_alive && !shared.is_stopping() && upload.may_end_well();
-        if let Some(upgrade) = response.extensions_mut().remove::<Upgrade>() {
-            drop(permit);
-            return Box::pin(self.upgrade(upgrade, response.into_parts().0, seen)).await;
-        }
-        let status = response.status();
-        self.interim.close();
         upload.answered();
-        let sent = self.respond(&mut upload, &asked, response).await;
+        let sent = self.respond(&mut upload, &asked, written, content).await;
         drop(permit);
         let Sent { bytes, complete, keep_alive } = sent;
         shared.site.log.done(seen, Outcome { status, bytes_sent: bytes, complete });
@@ -84,24 +74,26 @@ impl Wire<'_> {
         }
     }
 
+    fn request(&self, head: Box<Head>, body: Body) -> Request {
+        let is_heard = head.version == http::Version::HTTP_11;
+        Request {
+            method: head.method,
+            target: head.target,
+            version: head.version,
+            headers: head.headers,
+            body,
+            peer: self.peer.clone(),
+            interim: if is_heard { self.interim.open() } else { Interim::default() },
+        }
+    }
+
     /// Waits for the reply, and until what its handler left of the request's body is read or given up: the fault is
     /// that body's.
-    async fn wait_for(
-        &mut self,
-        upload: &mut Upload,
-        begun: &mut Begun<'_>,
-    ) -> Result<(Answer, Option<Fault>), Gone> {
+    async fn wait_for(&mut self, upload: &mut Upload, begun: &mut Begun<'_>) -> Result<Option<Fault>, Gone> {
         let incoming = upload.incoming.clone();
-        let mut reply = None;
         let until = |cx: &mut Context<'_>| {
-            if reply.is_none() {
-                reply = Some(ready!(begun.poll_reply(cx)));
-            }
-            let fault = match &incoming {
-                Some(incoming) => ready!(incoming.poll_settled(cx)),
-                None => None,
-            };
-            reply.take().map_or(Poll::Pending, |reply| Poll::Ready((reply, fault)))
+            ready!(begun.poll_reply(cx));
+            incoming.as_ref().map_or(Poll::Ready(None), |incoming| incoming.poll_settled(cx))
         };
         self.drive(upload, until).await
     }
@@ -127,10 +119,12 @@ impl Wire<'_> {
             head_only: malformed.line.starts_with(b"HEAD "),
             keep_alive: false,
         };
-        let Answered { response, seen, .. } = answer::refuse(&shared.site, self.peer, malformed);
+        let (response, seen) = answer::refuse(&shared.site, self.peer, malformed);
         let status = response.status();
         let mut nothing = Upload::none();
-        let Sent { bytes, complete, .. } = self.respond(&mut nothing, &asked, response).await;
+        let written = self.write_head(&asked, &response);
+        let sent = self.respond(&mut nothing, &asked, written, response.into_body()).await;
+        let Sent { bytes, complete, .. } = sent;
         shared.site.log.done(seen, Outcome { status, bytes_sent: bytes, complete });
         Next::Linger
     }

@@ -86,7 +86,8 @@ impl Connection {
         async move {
             let _counted = &counted;
             while self.readable().await {
-                match Box::pin(self.serve()).await {
+                // Made where it lies: a future that is moved into its box is copied, with all the room it will ever need.
+                match Box::into_pin(Box::write(Box::new_uninit(), self.serve())).await {
                     Next::Keep => {}
                     Next::Close => break,
                     Next::Http2(received) => {

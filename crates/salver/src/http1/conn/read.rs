@@ -93,7 +93,7 @@ impl Wire<'_> {
                     Ok(Some((head, used))) => {
                         self.input.advance(used);
                         self.deadline.disarm();
-                        return Start::Request(Box::new(head));
+                        return Start::Request(head);
                     }
                     Ok(None) => {}
                     Err(malformed) => return Start::Refused(malformed),

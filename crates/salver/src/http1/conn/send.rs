@@ -14,7 +14,7 @@ use super::wire::Wire;
 use crate::body::{Body, BoxError, FileRange, Reported, Stream};
 use crate::handler::Response;
 use crate::handler::gateway::Verbatim;
-use crate::http1::reply::{self, Asked, BodyFraming, Reason, Written};
+use crate::http1::reply::{self, Asked, BadReply, BodyFraming, Reason, Written};
 use crate::server::date;
 use crate::server::socket::More;
 
@@ -51,31 +51,31 @@ impl From<Gone> for Cut {
 }
 
 impl Wire<'_> {
-    /// Sends one response. Its head is written before there is a future, which then does not hold it.
-    pub(super) fn respond(
+    /// Sends one response whose head has been [written](Self::write_head).
+    pub(super) async fn respond(
         &mut self,
         upload: &mut Upload,
         asked: &Asked,
-        response: Response,
-    ) -> impl Future<Output = Sent> {
-        let (head, body) = response.into_parts();
-        let written = match head.extensions.get::<Verbatim>() {
-            Some(Verbatim) => Ok(Written { framing: BodyFraming::UntilClose, keep_alive: false }),
-            None => {
-                let (status, date) = ((head.status, head.extensions.get::<Reason>()), date::now());
-                reply::write_head(&mut self.output, asked, status, &head.headers, body.len(), &date)
-            }
-        };
-        drop(head);
-        async move {
-            match written {
-                Ok(written) => self.respond_with(upload, written, body).await,
-                Err(bad) => {
-                    tracing::error!("a handler's response cannot be sent: {bad}");
-                    self.respond_bare(asked).await
-                }
+        written: Result<Written, BadReply>,
+        body: Body,
+    ) -> Sent {
+        match written {
+            Ok(written) => self.respond_with(upload, written, body).await,
+            Err(bad) => {
+                tracing::error!("a handler's response cannot be sent: {bad}");
+                self.respond_bare(asked).await
             }
         }
+    }
+
+    /// Puts the head of a response into `output`: before there is a future, which then does not hold it.
+    pub(super) fn write_head(&mut self, asked: &Asked, response: &Response) -> Result<Written, BadReply> {
+        if response.extensions().get::<Verbatim>().is_some() {
+            return Ok(Written { framing: BodyFraming::UntilClose, keep_alive: false });
+        }
+        let status = (response.status(), response.extensions().get::<Reason>());
+        let length = response.body().len();
+        reply::write_head(&mut self.output, asked, status, response.headers(), length, &date::now())
     }
 
     async fn respond_with(&mut self, upload: &mut Upload, written: Written, body: Body) -> Sent {

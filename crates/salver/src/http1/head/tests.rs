@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-type Outcome = Result<Option<(Head, usize)>, Malformed>;
+type Outcome = Result<Option<(Box<Head>, usize)>, Malformed>;
 
 /// Feeds the first bytes up to each of `ends` in turn, until there is an outcome.
 fn feed(bytes: &[u8], ends: impl IntoIterator<Item = usize>, limits: &Limits) -> Outcome {
@@ -54,7 +54,7 @@ fn status(bytes: impl AsRef<[u8]>) -> u16 {
     }
 }
 
-fn head(bytes: impl AsRef<[u8]>) -> Head {
+fn head(bytes: impl AsRef<[u8]>) -> Box<Head> {
     read(bytes.as_ref()).unwrap().unwrap().0
 }
 
