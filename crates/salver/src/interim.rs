@@ -1,6 +1,6 @@
 //! Interim responses: what a handler may tell its client before the answer (RFC 9110 §15.2, RFC 8297).
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderMap;
@@ -16,17 +16,14 @@ use http::HeaderMap;
 pub struct Interim(Option<(Arc<Way>, u32)>);
 
 /// A connection's end of it. One serves all its requests, so that a request costs no allocation: each has a number, and what
-/// comes too late for its own is dropped.
+/// comes too late for its own is dropped. Nor does it cost a lock: hardly any request is told something.
 #[derive(Debug, Default)]
 pub(crate) struct Way {
+    /// That of the request at hand; the connection alone changes it.
+    number: AtomicU32,
     any: AtomicBool,
-    queue: Mutex<Queue>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    number: u32,
-    hints: Vec<HeaderMap>,
+    /// Each with the number of the request it was meant for.
+    hints: Mutex<Vec<(u32, HeaderMap)>>,
 }
 
 impl Interim {
@@ -39,9 +36,8 @@ impl Interim {
     /// the caller, if it is not running.
     pub fn early_hints(&self, headers: HeaderMap) {
         let Some((way, number)) = &self.0 else { return };
-        let mut queue = way.queue();
-        if queue.number == *number {
-            queue.hints.push(headers);
+        if way.number.load(Ordering::Relaxed) == *number {
+            way.hints().push((*number, headers));
             way.any.store(true, Ordering::Release);
         }
     }
@@ -50,26 +46,30 @@ impl Interim {
 impl Way {
     /// The way for the request that begins now.
     pub(crate) fn open(self: &Arc<Self>) -> Interim {
-        Interim(Some((Arc::clone(self), self.queue().number)))
+        Interim(Some((Arc::clone(self), self.number.load(Ordering::Relaxed))))
     }
 
     /// What was said since the last question.
     pub(crate) fn take(&self) -> Vec<HeaderMap> {
-        if !self.any.swap(false, Ordering::Acquire) {
+        if !self.any.load(Ordering::Relaxed) || !self.any.swap(false, Ordering::Acquire) {
             return Vec::new();
         }
-        std::mem::take(&mut self.queue().hints)
+        let number = self.number.load(Ordering::Relaxed);
+        // Another thread may have said something at the moment in which its answer began.
+        let said = std::mem::take(&mut *self.hints()).into_iter().filter(|(of, _)| *of == number);
+        said.map(|(_, headers)| headers).collect()
     }
 
     /// The answer begins: nothing more is heard for this request.
     pub(crate) fn close(&self) {
-        let mut queue = self.queue();
-        queue.number = queue.number.wrapping_add(1);
-        queue.hints.clear();
+        self.number.store(self.number.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        if self.any.load(Ordering::Relaxed) {
+            self.hints().clear();
+        }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn hints(&self) -> MutexGuard<'_, Vec<(u32, HeaderMap)>> {
+        self.hints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,7 +87,14 @@ mod tests {
         way.close();
         first.early_hints(HeaderMap::new());
         assert_eq!(way.take().len(), 0);
-        way.open().early_hints(HeaderMap::new());
+        let second = way.open();
+        second.early_hints(HeaderMap::new());
         assert_eq!(way.take().len(), 1);
+        // Said by another thread while the answer began: it had looked at the number before.
+        way.close();
+        way.hints().push((1, HeaderMap::new()));
+        way.any.store(true, Ordering::Release);
+        way.open().early_hints(HeaderMap::new());
+        assert_eq!(way.take().len(), 1, "the third request's own");
     }
 }
