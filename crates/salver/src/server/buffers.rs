@@ -2,7 +2,7 @@
 //!
 //! A busy connection holds them for some microseconds, so a few serve thousands, and stay in the processor's cache.
 
-use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::BytesMut;
 
@@ -15,34 +15,31 @@ pub(crate) struct Buffers {
     pub(crate) output: Vec<u8>,
 }
 
-/// Buffers to serve with.
-pub(crate) fn take() -> Buffers {
-    // A loop that ends may have lost its pool by now.
-    let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
-    pooled.unwrap_or_else(|| Buffers {
-        input: BytesMut::with_capacity(INPUT),
-        output: Vec::with_capacity(OUTPUT),
-    })
-}
+/// The buffers that nobody uses at the moment.
+#[derive(Debug, Default)]
+pub(crate) struct Pool(Mutex<Vec<Buffers>>);
 
-/// Takes buffers back, if they have the usual size: what grew is given back to the system.
-pub(crate) fn give_back(mut buffers: Buffers) {
-    buffers.input.clear();
-    buffers.output.clear();
-    let usual = buffers.output.capacity() <= OUTPUT * 2 && buffers.input.try_reclaim(INPUT);
-    if usual && buffers.input.capacity() <= INPUT * 2 {
-        let _ = POOL.try_with(|pool| {
-            let mut pool = pool.borrow_mut();
+impl Pool {
+    pub(crate) fn take(&self) -> Buffers {
+        let pooled = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        pooled.unwrap_or_else(|| Buffers {
+            input: BytesMut::with_capacity(INPUT),
+            output: Vec::with_capacity(OUTPUT),
+        })
+    }
+
+    /// Takes buffers back, if they have the usual size: what grew is given back to the system.
+    pub(crate) fn give_back(&self, mut buffers: Buffers) {
+        buffers.input.clear();
+        buffers.output.clear();
+        let usual = buffers.output.capacity() <= OUTPUT * 2 && buffers.input.try_reclaim(INPUT);
+        if usual && buffers.input.capacity() <= INPUT * 2 {
+            let mut pool = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if pool.len() < KEPT {
                 pool.push(buffers);
             }
-        });
+        }
     }
-}
-
-thread_local! {
-    /// The buffers that nobody uses at the moment. A loop is one thread, so they want no lock.
-    static POOL: RefCell<Vec<Buffers>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Holds the head of nearly every request, and a small form's content with it.
@@ -51,23 +48,3 @@ pub(crate) const INPUT: usize = 16 * 1024;
 pub(crate) const OUTPUT: usize = 8 * 1024;
 /// How many unused buffers a loop keeps.
 const KEPT: usize = 64;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buffers_come_back_as_they_were_and_what_grew_does_not() {
-        let mut first = take();
-        first.input.extend_from_slice(b"GET");
-        let (input, output) = (first.input.as_ptr(), first.output.as_ptr());
-        give_back(first);
-        let mut again = take();
-        assert!(again.input.is_empty() && again.input.as_ptr() == input && again.output.as_ptr() == output);
-        again.output.reserve(OUTPUT * 4);
-        give_back(again);
-        assert!(POOL.with_borrow(Vec::is_empty));
-        (0..2 * KEPT).map(|_| take()).collect::<Vec<_>>().into_iter().for_each(give_back);
-        assert_eq!(POOL.with_borrow(Vec::len), KEPT);
-    }
-}

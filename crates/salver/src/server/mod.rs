@@ -125,6 +125,7 @@ pub(crate) struct Shared {
     pub(crate) http2: http2::Options,
     pub(crate) tls: Option<Tls>,
     pub(crate) clock: Arc<Clock>,
+    pub(crate) buffers: buffers::Pool,
     phase: AtomicU8,
     connections: AtomicUsize,
     /// Told when the last connection of a stopping loop has ended.
@@ -299,6 +300,7 @@ impl Shared {
             http2: server.http2.clone(),
             tls: server.tls.clone(),
             clock: Clock::new(server.relieved),
+            buffers: buffers::Pool::default(),
             phase: AtomicU8::new(Phase::Serving as u8),
             connections: AtomicUsize::new(0),
             empty: Notify::new(),

@@ -18,9 +18,9 @@ use super::head::HeadReader;
 use crate::http2;
 use crate::interim::Way;
 use crate::request::Peer;
+use crate::server::Shared;
 use crate::server::clock::Deadline;
 use crate::server::socket::Io;
-use crate::server::{Shared, buffers};
 use crate::upgrade::{Protocol, Upgraded};
 
 mod exchange;
@@ -183,7 +183,7 @@ impl Connection {
     /// Says that we are done, and reads on until the client is, or for a few seconds.
     async fn linger(mut self) {
         self.deadline.arm(LINGER);
-        let mut rest = buffers::take();
+        let mut rest = self.shared.buffers.take();
         let mut finished = false;
         poll_fn(|cx| {
             finished = finished || self.io.poll_finish_sending(cx).is_ready();
@@ -200,7 +200,7 @@ impl Connection {
             }
         })
         .await;
-        buffers::give_back(rest);
+        self.shared.buffers.give_back(rest);
     }
 }
 

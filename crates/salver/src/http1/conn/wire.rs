@@ -11,7 +11,7 @@ use super::{Age, Connection};
 use crate::interim::Way;
 use crate::request::Peer;
 use crate::server::Shared;
-use crate::server::buffers::{self, Buffers};
+use crate::server::buffers::Buffers;
 use crate::server::clock::Deadline;
 use crate::server::socket::{Io, More};
 
@@ -43,7 +43,7 @@ pub(super) enum Client {
 
 impl<'c> Wire<'c> {
     pub(super) fn new(connection: &'c mut Connection) -> Self {
-        let Buffers { input, output } = buffers::take();
+        let Buffers { input, output } = connection.shared.buffers.take();
         if connection.age == Age::Kept {
             connection.deadline.disarm(); // the idle time is over; that of a first head goes on
         }
@@ -143,7 +143,7 @@ impl Drop for Wire<'_> {
     fn drop(&mut self) {
         let buffers =
             Buffers { input: std::mem::take(&mut self.input), output: std::mem::take(&mut self.output) };
-        buffers::give_back(buffers);
+        self.shared.buffers.give_back(buffers);
     }
 }
 
