@@ -6,10 +6,11 @@ import io
 import json
 import random
 import sys
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import quote_plus
 
-from tests.python.hosting import APPS, HostCase, on_every_python
+from tests.python.hosting import APPS, HostCase, OwnHosts, on_every_python
 from tests.support import Answer, until
 
 sys.path.insert(0, str(APPS))
@@ -335,4 +336,46 @@ class OneThread(HostCase):
         self.assertEqual((environ["wsgi.multithread"], environ["wsgi.run_once"]), (False, False))
 
 
-load_tests = on_every_python((Environ, Input, Truth, OneThread))
+class Addresses(OwnHosts):
+    """Whose request it is, where clients of several addresses take turns, and requests come with few fields and with many."""
+
+    def test_each_request_has_its_own(self) -> None:
+        folder = self.temporary()
+        folder.write("whose.py", WHOSE)
+        mounts = ("--mount", "/class=whose:Class", "--mount", "/asgi=whose:asgi")
+        self.serve("whose:wsgi", *mounts, folder=folder.path)
+        for address in ("127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.1"):
+            for path in ("/", "/class/", "/asgi/"):
+                for count in (0, 1, 40):
+                    fields = {f"X-{number}": address for number in range(count)}
+                    connection = HTTPConnection("127.0.0.1", self.host.port, source_address=(address, 0))
+                    connection.request("GET", path, headers=fields)
+                    told = json.loads(connection.getresponse().read())
+                    connection.close()
+                    # Host and Accept-Encoding are there always.
+                    self.assertEqual(told, [address, count + 2], (path, count))
+
+
+WHOSE = """
+import json
+from http.server import BaseHTTPRequestHandler
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [])
+    count = sum(name.startswith("HTTP_") for name in environ)
+    return [json.dumps([environ["REMOTE_ADDR"], count]).encode()]
+
+class Class(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps([self.client_address[0], len(self.headers)]).encode())
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200})
+        told = json.dumps([scope["client"][0], len(scope["headers"])])
+        await send({"type": "http.response.body", "body": told.encode()})
+"""
+
+load_tests = on_every_python((Environ, Input, Truth, OneThread), (Addresses,))

@@ -44,7 +44,7 @@ pub(crate) struct Exchange {
     asked: Mutex<Option<Box<Asked>>>,
     state: Mutex<State>,
     /// Which thread of the interpreter is in the call; 0 is none.
-    ident: Arc<AtomicU64>,
+    ident: AtomicU64,
     /// Its request has ended, since it was silent for too long.
     overdue: AtomicBool,
 }
@@ -87,7 +87,7 @@ impl Exchange {
             turns,
             asked,
             state,
-            ident: Arc::default(),
+            ident: AtomicU64::new(0),
             overdue: AtomicBool::new(false),
         })
     }
@@ -244,7 +244,7 @@ impl Call for Exchange {
         drop(ended);
     }
 
-    fn overdue(&self, silent: Duration, thread: Option<u32>) {
+    fn overdue(self: Arc<Self>, silent: Duration, thread: Option<u32>) {
         if thread.is_none() {
             tracing::error!("a request waited {silent:?} for a thread: all of them are busy; see --threads");
             let message = "The application has had no time for this request";
@@ -257,8 +257,7 @@ impl Call for Exchange {
             self.end(false);
         }
         interrupt::raise(self.ident.load(Ordering::Acquire));
-        let ident = Arc::clone(&self.ident);
-        interrupt::replace_if_stuck(move || ident.load(Ordering::Acquire) != 0);
+        interrupt::replace_if_stuck(move || self.ident.load(Ordering::Acquire) != 0);
     }
 }
 

@@ -27,6 +27,7 @@ mod hosted;
 mod interrupt;
 mod load;
 mod pieces;
+mod template;
 mod text;
 mod wsgi;
 

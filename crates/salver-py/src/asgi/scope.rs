@@ -1,14 +1,15 @@
 //! Scopes (ASGI, "HTTP Connection Scope", "WebSocket Connection Scope"): a copy of a dict that holds what all requests that came the
 //! same way have in common, and what this one adds.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, Method, Version};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use salver::{Local, Request, Scheme, Target};
+
+use crate::template::{LastAddress, Templates};
 
 /// What makes the scopes of one mount.
 pub(crate) struct Scopes {
@@ -17,15 +18,8 @@ pub(crate) struct Scopes {
     /// The lifespan's state, which each request has a copy of.
     state: Py<PyDict>,
     methods: Vec<(Method, Py<PyString>)>,
-    /// A dict for each address and scheme that requests came by.
-    templates: Mutex<Vec<Template>>,
-}
-
-struct Template {
-    local: Arc<Local>,
-    scheme: Scheme,
-    kind: Kind,
-    dict: Py<PyDict>,
+    last_client: LastAddress,
+    templates: Templates<Kind>,
 }
 
 /// A request as a message of the log names it.
@@ -55,7 +49,8 @@ impl Scopes {
         let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
         let methods = methods.map(|method| (method.clone(), PyString::intern(py, method.as_str()).unbind()));
         let root_path = [before, mount].map(|part| part.trim_end_matches('/')).concat();
-        Self { root_path, state, methods: methods.into(), templates: Mutex::default() }
+        let (last_client, templates) = (LastAddress::default(), Templates::default());
+        Self { root_path, state, methods: methods.into(), last_client, templates }
     }
 
     /// The scope of `request`; `path_info` is its path below the mount, decoded.
@@ -66,7 +61,8 @@ impl Scopes {
         request: &Request,
         path_info: &[u8],
     ) -> PyResult<Bound<'py, PyDict>> {
-        let scope = self.template(py, kind, request)?.copy()?;
+        let scope =
+            self.templates.copy(py, request, kind, |local, scheme| self.common(py, kind, local, scheme))?;
         for name in [intern!(py, "asgi"), intern!(py, "extensions")] {
             if let Some(shared) = scope.get_item(name)? {
                 scope.set_item(name, shared.cast::<PyDict>()?.copy()?)?;
@@ -93,8 +89,8 @@ impl Scopes {
         let query = PyBytes::new(py, request.target.query().unwrap_or_default());
         scope.set_item(intern!(py, "query_string"), query)?;
         scope.set_item(intern!(py, "headers"), fields(py, &request.headers)?)?;
-        let client =
-            request.peer.remote.map(|remote| (remote.ip().to_canonical().to_string(), remote.port()));
+        let address = |ip: IpAddr| self.last_client.text(py, ip.to_canonical());
+        let client = request.peer.remote.map(|remote| (address(remote.ip()), remote.port()));
         scope.set_item(intern!(py, "client"), client)?;
         scope.set_item(intern!(py, "state"), self.state.bind(py).copy()?)?;
         if kind == Kind::Http
@@ -111,23 +107,7 @@ impl Scopes {
         Ok(scope)
     }
 
-    /// What all requests that came the same way have in common.
-    fn template<'py>(&self, py: Python<'py>, kind: Kind, request: &Request) -> PyResult<Bound<'py, PyDict>> {
-        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
-        let (local, scheme) = (&request.peer.local, request.peer.scheme);
-        let is_like = |known: &&Template| {
-            Arc::ptr_eq(&known.local, local) && known.scheme == scheme && known.kind == kind
-        };
-        if let Some(known) = templates.iter().find(is_like) {
-            return Ok(known.dict.bind(py).clone());
-        }
-        let dict = self.common(py, kind, local, scheme)?;
-        if templates.len() < MOST_TEMPLATES {
-            templates.push(Template { local: Arc::clone(local), scheme, kind, dict: dict.clone().unbind() });
-        }
-        Ok(dict)
-    }
-
+    /// What all requests that came the same way have in common, and places for what each of them says.
     fn common<'py>(
         &self,
         py: Python<'py>,
@@ -156,6 +136,10 @@ impl Scopes {
             offered.set_item(extension, PyDict::new(py))?;
         }
         dict.set_item(intern!(py, "extensions"), offered)?;
+        let said = ["path", "raw_path", "query_string", "headers", "client", "state"];
+        for name in said.into_iter().chain((kind == Kind::Http).then_some("method")) {
+            dict.set_item(PyString::intern(py, name), py.None())?;
+        }
         Ok(dict)
     }
 }
@@ -206,5 +190,3 @@ const HTTP_EXTENSIONS: &[&str] = &["http.response.pathsend", EARLY_HINT];
 const WEBSOCKET_EXTENSIONS: &[&str] = &["websocket.http.response"];
 /// From 2.4 on, sending to a client that has left raises `OSError`.
 const SPEC_VERSION: &str = "2.4";
-/// More addresses and schemes than this are made anew each time.
-const MOST_TEMPLATES: usize = 64;

@@ -14,6 +14,7 @@ use salver::{Error, Target};
 
 use crate::errors;
 use crate::exchange::{Application, Asked, Exchange};
+use crate::template::LastAddress;
 
 mod chunked;
 pub(crate) mod connection;
@@ -34,6 +35,7 @@ pub(crate) struct HandlerClass {
     server: OnceLock<Py<PyAny>>,
     /// The mount, empty for the root.
     prefix: String,
+    last_remote: LastAddress,
 }
 
 impl HandlerClass {
@@ -42,12 +44,13 @@ impl HandlerClass {
         let prepared = py.import("salver._handler")?.call_method1("hosted", (object,))?;
         let (call, logs) = prepared.extract()?;
         let prefix = if prefix == "/" { String::new() } else { prefix.to_owned() };
-        Ok(Self { call, logs, server: OnceLock::new(), prefix })
+        Ok(Self { call, logs, server: OnceLock::new(), prefix, last_remote: LastAddress::default() })
     }
 
     /// What a server of Python calls for each request; it logs for itself.
     pub(crate) fn of_server(call: Py<PyAny>, server: Py<PyAny>) -> Self {
-        Self { call, logs: true, server: OnceLock::from(server), prefix: String::new() }
+        let last_remote = LastAddress::default();
+        Self { call, logs: true, server: OnceLock::from(server), prefix: String::new(), last_remote }
     }
 
     fn respond(&self, py: Python<'_>, asked: Box<Asked>, exchange: &Arc<Exchange>) -> PyResult<End> {
@@ -57,11 +60,11 @@ impl HandlerClass {
         let head_only = request.method == Method::HEAD;
         let writer = Bound::new(py, Writer::new(Arc::clone(exchange), head_only, self.logs))?;
         let connection = Connection::new(request, start, path, exchange, writer.clone().unbind());
-        let remote = connection::address(py, remote)?;
+        let remote = connection::address(py, &self.last_remote, remote)?;
         let server = match self.server.get() {
             Some(server) => server,
             None => {
-                let address = connection::address(py, local)?;
+                let address = connection::address(py, &LastAddress::default(), local)?;
                 let made = py.import("salver._handler")?.call_method1("Server", (address, &self.call))?;
                 self.server.get_or_init(|| made.unbind())
             }

@@ -3,8 +3,8 @@
 //!
 //! Names are strings that were made once; a name that a client chose is never interned. Values are latin-1.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::header::{self, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
@@ -17,6 +17,7 @@ use super::file::FileWrapper;
 use super::hints::EarlyHints;
 use super::input::Input;
 use crate::exchange::Exchange;
+use crate::template::{LastAddress, Templates, give_room};
 use crate::text::latin1;
 
 /// What makes the environs of one mount.
@@ -29,15 +30,8 @@ pub(crate) struct Environ {
     multithread: bool,
     errors: Py<ErrorStream>,
     empty: Py<Input>,
-    last_remote: Mutex<Option<(IpAddr, Py<PyString>)>>,
-    /// A dict for each address and scheme that requests came by.
-    templates: Mutex<Vec<Template>>,
-}
-
-struct Template {
-    local: Arc<Local>,
-    scheme: Scheme,
-    dict: Py<PyDict>,
+    last_remote: LastAddress,
+    templates: Templates<()>,
 }
 
 /// Names of variables that every request sets.
@@ -91,8 +85,8 @@ impl Environ {
             multithread,
             errors: Py::new(py, ErrorStream::new())?,
             empty: Py::new(py, Input::empty())?,
-            last_remote: Mutex::default(),
-            templates: Mutex::default(),
+            last_remote: LastAddress::default(),
+            templates: Templates::default(),
         })
     }
 
@@ -106,7 +100,7 @@ impl Environ {
         exchange: &Arc<Exchange>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let names = &self.names;
-        let environ = self.template(py, request)?.copy()?;
+        let environ = self.templates.copy(py, request, (), |local, scheme| self.common(py, local, scheme))?;
         match self.methods.iter().find(|(method, _)| *method == request.method) {
             Some((_, name)) => environ.set_item(&names.request_method, name)?,
             None => environ.set_item(&names.request_method, request.method.as_str())?,
@@ -121,7 +115,7 @@ impl Environ {
             environ.set_item(&names.server_protocol, protocol)?;
         }
         if let Some(remote) = request.peer.remote {
-            environ.set_item(&names.remote_addr, self.remote_addr(py, remote.ip()))?;
+            environ.set_item(&names.remote_addr, self.last_remote.text(py, remote.ip()))?;
             environ.set_item(&names.remote_port, itoa::Buffer::new().format(remote.port()))?;
         }
         for (name, value) in request.peer.tls.iter().flat_map(|session| session.variables()) {
@@ -136,19 +130,6 @@ impl Environ {
         }
         self.add_fields(&environ, &request.headers)?;
         Ok(environ)
-    }
-
-    /// The address as text. Most requests come from the same one as that before: by one connection, or from one proxy.
-    fn remote_addr<'py>(&self, py: Python<'py>, address: IpAddr) -> Bound<'py, PyString> {
-        let mut last = self.last_remote.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*last {
-            Some((known, text)) if *known == address => text.bind(py).clone(),
-            _ => {
-                let text = PyString::new(py, &address.to_string());
-                *last = Some((address, text.clone().unbind()));
-                text
-            }
-        }
     }
 
     fn add_fields(&self, environ: &Bound<'_, PyDict>, headers: &HeaderMap) -> PyResult<()> {
@@ -174,22 +155,7 @@ impl Environ {
         Ok(())
     }
 
-    /// What all requests that came the same way have in common.
-    fn template<'py>(&self, py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyDict>> {
-        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
-        let (local, scheme) = (&request.peer.local, request.peer.scheme);
-        let known = templates.iter().find(|known| Arc::ptr_eq(&known.local, local) && known.scheme == scheme);
-        if let Some(known) = known {
-            return Ok(known.dict.bind(py).clone());
-        }
-        let dict = self.common(py, local, scheme)?;
-        if templates.len() < MOST_TEMPLATES {
-            let kept = Template { local: Arc::clone(local), scheme, dict: dict.clone().unbind() };
-            templates.push(kept);
-        }
-        Ok(dict)
-    }
-
+    /// What all requests that came the same way have in common, with room for what they add.
     fn common<'py>(&self, py: Python<'py>, local: &Local, scheme: Scheme) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         let (url_scheme, default_port) =
@@ -226,6 +192,10 @@ impl Environ {
         dict.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         dict.set_item(&self.names.input, &self.empty)?;
         dict.set_item(&self.names.early_hints, Bound::new(py, EarlyHints::default())?)?;
+        for each in [&self.names.request_method, &self.names.path_info, &self.names.request_uri] {
+            dict.set_item(each, "")?;
+        }
+        give_room(&dict)?;
         Ok(dict)
     }
 }
@@ -244,9 +214,6 @@ fn join(joined: &mut Vec<u8>, name: &HeaderName, more: &HeaderValue) {
 fn variable(name: &HeaderName) -> String {
     format!("HTTP_{}", name.as_str().to_ascii_uppercase().replace('-', "_"))
 }
-
-/// More addresses and schemes than this are made anew each time.
-const MOST_TEMPLATES: usize = 64;
 
 /// Fields that clients usually send.
 const USUAL: [HeaderName; 40] = [

@@ -89,7 +89,7 @@ pub trait Call: Send + Sync + 'static {
     /// It was silent for `silent`, running on the thread with this number of the system, or still queued (`None`).
     ///
     /// Called again each time it was silent for so long.
-    fn overdue(&self, silent: Duration, thread: Option<u32>) {
+    fn overdue(self: Arc<Self>, silent: Duration, thread: Option<u32>) {
         let _ = (silent, thread);
     }
 }

@@ -30,7 +30,7 @@ impl<F: Fn(&Turns) -> String + Send + Sync + 'static> Call for Job<F> {
         self.put(Ok(Response::new(body.into())));
     }
 
-    fn overdue(&self, _: Duration, thread: Option<u32>) {
+    fn overdue(self: Arc<Self>, _: Duration, thread: Option<u32>) {
         let message = if thread.is_some() { "running" } else { "queued" };
         self.put(Err(Error::new(http::StatusCode::GATEWAY_TIMEOUT, message)));
     }
