@@ -65,28 +65,19 @@ pub(crate) fn give_room(dict: &Bound<'_, PyDict>) -> PyResult<()> {
     spare.iter().try_for_each(|name| dict.del_item(name))
 }
 
-/// The text of the address that was asked for last: most requests come from the same one as that before, by one connection or from one
-/// proxy.
-#[derive(Default)]
-pub(crate) struct LastAddress(Mutex<Option<(IpAddr, Py<PyString>)>>);
-
-impl LastAddress {
-    /// `address` as text.
-    pub(crate) fn text<'py>(&self, py: Python<'py>, address: IpAddr) -> Bound<'py, PyString> {
-        let last =
-            self.last().as_ref().filter(|(known, _)| *known == address).map(|(_, text)| text.clone_ref(py));
-        if let Some(last) = last {
-            return last.into_bound(py);
-        }
-        let text = PyString::new(py, &address.to_string());
-        let before = self.last().replace((address, text.clone().unbind()));
-        drop(before); // without the lock
-        text
+/// `address` as text; that of the last one is kept: most requests come from the same address as the one before, by one connection or
+/// from one proxy.
+pub(crate) fn address(py: Python<'_>, address: IpAddr) -> Bound<'_, PyString> {
+    static LAST: Mutex<Option<(IpAddr, Py<PyString>)>> = Mutex::new(None);
+    let last = || LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = last().as_ref().filter(|(known, _)| *known == address).map(|(_, text)| text.clone_ref(py));
+    if let Some(known) = known {
+        return known.into_bound(py);
     }
-
-    fn last(&self) -> MutexGuard<'_, Option<(IpAddr, Py<PyString>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    let text = PyString::new(py, &address.to_string());
+    let before = last().replace((address, text.clone().unbind()));
+    drop(before); // without the lock
+    text
 }
 
 /// More addresses and schemes than this are made anew each time.

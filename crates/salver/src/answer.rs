@@ -152,12 +152,8 @@ async fn wait(mut reply: Reply<'_>) -> Answer {
 fn there(reply: Reply<'_>) -> Answer {
     match reply {
         Reply::Ready(Some(answer)) => answer,
-        _ => Err(not_there()),
+        _ => Err(Error::internal("an answer was asked for before it was there")),
     }
-}
-
-fn not_there() -> Error {
-    Error::internal("an answer was asked for before it was there")
 }
 
 /// The answer, where it lies. A reply's future may panic, too.

@@ -61,6 +61,7 @@ impl Routes {
             .map_err(|error| Error::new(StatusCode::BAD_REQUEST, "Bad request path").because(error))?;
         for (place, Mount { prefix, handler }) in self.mounts.iter().enumerate() {
             if prefix.is_root() {
+                // All is below the root, as it stands: nothing is to be cut off, or copied.
                 return Ok(Found { handler: &**handler, rest: path, place });
             }
             if let Some(rest) = path.below(prefix) {

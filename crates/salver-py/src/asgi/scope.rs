@@ -1,7 +1,7 @@
 //! Scopes (ASGI, "HTTP Connection Scope", "WebSocket Connection Scope"): a copy of a dict that holds what all requests that came the
 //! same way have in common, and what this one adds.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use http::{HeaderMap, Method, Version};
 use pyo3::intern;
@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use salver::{Local, Request, Scheme, Target};
 
-use crate::template::{LastAddress, Templates};
+use crate::template::{self, Templates};
 
 /// What makes the scopes of one mount.
 pub(crate) struct Scopes {
@@ -18,7 +18,6 @@ pub(crate) struct Scopes {
     /// The lifespan's state, which each request has a copy of.
     state: Py<PyDict>,
     methods: Vec<(Method, Py<PyString>)>,
-    last_client: LastAddress,
     templates: Templates<Kind>,
 }
 
@@ -49,8 +48,7 @@ impl Scopes {
         let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
         let methods = methods.map(|method| (method.clone(), PyString::intern(py, method.as_str()).unbind()));
         let root_path = [before, mount].map(|part| part.trim_end_matches('/')).concat();
-        let (last_client, templates) = (LastAddress::default(), Templates::default());
-        Self { root_path, state, methods: methods.into(), last_client, templates }
+        Self { root_path, state, methods: methods.into(), templates: Templates::default() }
     }
 
     /// The scope of `request`; `path_info` is its path below the mount, decoded.
@@ -89,8 +87,8 @@ impl Scopes {
         let query = PyBytes::new(py, request.target.query().unwrap_or_default());
         scope.set_item(intern!(py, "query_string"), query)?;
         scope.set_item(intern!(py, "headers"), fields(py, &request.headers)?)?;
-        let address = |ip: IpAddr| self.last_client.text(py, ip.to_canonical());
-        let client = request.peer.remote.map(|remote| (address(remote.ip()), remote.port()));
+        let address = |remote: SocketAddr| (template::address(py, remote.ip().to_canonical()), remote.port());
+        let client = request.peer.remote.map(address);
         scope.set_item(intern!(py, "client"), client)?;
         scope.set_item(intern!(py, "state"), self.state.bind(py).copy()?)?;
         if kind == Kind::Http

@@ -19,7 +19,7 @@ use salver::{Body, Local, Peer, Request};
 use super::chunked;
 use super::writer::Writer;
 use crate::exchange::Exchange;
-use crate::template::LastAddress;
+use crate::template;
 use crate::text::latin1;
 use crate::wsgi::input::Input;
 
@@ -124,13 +124,9 @@ impl Head {
 }
 
 /// An address as Python's sockets have it.
-pub(super) fn address<'py>(
-    py: Python<'py>,
-    last: &LastAddress,
-    address: Option<SocketAddr>,
-) -> PyResult<Bound<'py, PyTuple>> {
+pub(super) fn address<'py>(py: Python<'py>, address: Option<SocketAddr>) -> PyResult<Bound<'py, PyTuple>> {
     let Some(address) = address else { return ("", 0).into_pyobject(py) };
-    let text = last.text(py, address.ip());
+    let text = template::address(py, address.ip());
     match address {
         SocketAddr::V4(v4) => (text, v4.port()).into_pyobject(py),
         SocketAddr::V6(v6) => (text, v6.port(), v6.flowinfo(), v6.scope_id()).into_pyobject(py),
@@ -228,11 +224,11 @@ impl Connection {
     }
 
     fn getpeername<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        address(py, &LastAddress::default(), self.head.peer.remote)
+        address(py, self.head.peer.remote)
     }
 
     fn getsockname<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        address(py, &LastAddress::default(), local(&self.head.peer.local))
+        address(py, local(&self.head.peer.local))
     }
 
     /// The server's own limits hold.

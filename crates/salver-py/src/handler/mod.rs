@@ -14,7 +14,6 @@ use salver::{Error, Target};
 
 use crate::errors;
 use crate::exchange::{Application, Asked, Exchange};
-use crate::template::LastAddress;
 
 mod chunked;
 pub(crate) mod connection;
@@ -35,7 +34,6 @@ pub(crate) struct HandlerClass {
     server: OnceLock<Py<PyAny>>,
     /// The mount, empty for the root.
     prefix: String,
-    last_remote: LastAddress,
 }
 
 impl HandlerClass {
@@ -44,13 +42,12 @@ impl HandlerClass {
         let prepared = py.import("salver._handler")?.call_method1("hosted", (object,))?;
         let (call, logs) = prepared.extract()?;
         let prefix = if prefix == "/" { String::new() } else { prefix.to_owned() };
-        Ok(Self { call, logs, server: OnceLock::new(), prefix, last_remote: LastAddress::default() })
+        Ok(Self { call, logs, server: OnceLock::new(), prefix })
     }
 
     /// What a server of Python calls for each request; it logs for itself.
     pub(crate) fn of_server(call: Py<PyAny>, server: Py<PyAny>) -> Self {
-        let last_remote = LastAddress::default();
-        Self { call, logs: true, server: OnceLock::from(server), prefix: String::new(), last_remote }
+        Self { call, logs: true, server: OnceLock::from(server), prefix: String::new() }
     }
 
     fn respond(&self, py: Python<'_>, asked: Box<Asked>, exchange: &Arc<Exchange>) -> PyResult<End> {
@@ -60,11 +57,11 @@ impl HandlerClass {
         let head_only = request.method == Method::HEAD;
         let writer = Bound::new(py, Writer::new(Arc::clone(exchange), head_only, self.logs))?;
         let connection = Connection::new(request, start, path, exchange, writer.clone().unbind());
-        let remote = connection::address(py, &self.last_remote, remote)?;
+        let remote = connection::address(py, remote)?;
         let server = match self.server.get() {
             Some(server) => server,
             None => {
-                let address = connection::address(py, &LastAddress::default(), local)?;
+                let address = connection::address(py, local)?;
                 let made = py.import("salver._handler")?.call_method1("Server", (address, &self.call))?;
                 self.server.get_or_init(|| made.unbind())
             }

@@ -17,7 +17,7 @@ use super::file::FileWrapper;
 use super::hints::EarlyHints;
 use super::input::Input;
 use crate::exchange::Exchange;
-use crate::template::{LastAddress, Templates, give_room};
+use crate::template::{self, Templates};
 use crate::text::latin1;
 
 /// What makes the environs of one mount.
@@ -30,7 +30,6 @@ pub(crate) struct Environ {
     multithread: bool,
     errors: Py<ErrorStream>,
     empty: Py<Input>,
-    last_remote: LastAddress,
     templates: Templates<()>,
 }
 
@@ -85,7 +84,6 @@ impl Environ {
             multithread,
             errors: Py::new(py, ErrorStream::new())?,
             empty: Py::new(py, Input::empty())?,
-            last_remote: LastAddress::default(),
             templates: Templates::default(),
         })
     }
@@ -115,7 +113,7 @@ impl Environ {
             environ.set_item(&names.server_protocol, protocol)?;
         }
         if let Some(remote) = request.peer.remote {
-            environ.set_item(&names.remote_addr, self.last_remote.text(py, remote.ip()))?;
+            environ.set_item(&names.remote_addr, template::address(py, remote.ip()))?;
             environ.set_item(&names.remote_port, itoa::Buffer::new().format(remote.port()))?;
         }
         for (name, value) in request.peer.tls.iter().flat_map(|session| session.variables()) {
@@ -195,7 +193,7 @@ impl Environ {
         for each in [&self.names.request_method, &self.names.path_info, &self.names.request_uri] {
             dict.set_item(each, "")?;
         }
-        give_room(&dict)?;
+        template::give_room(&dict)?;
         Ok(dict)
     }
 }
