@@ -11,9 +11,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 
+use super::plain::Plain;
 use super::socket::Io;
 use super::transport::Transport;
 use super::{Counted, Phase, Shared};
@@ -91,7 +92,7 @@ impl Acceptor {
     fn spawn(&self, io: Io, peer: Peer, shared: &Arc<Shared>) {
         let counted = Counted::new(shared);
         let io = match (&shared.tls, self.channel, io) {
-            (Some(tls), Channel::Secure, Io::Tcp(socket)) => {
+            (Some(tls), Channel::Secure, Io::Plain(Plain::Tcp(socket))) => {
                 let served = tls.serve(socket, peer, Arc::clone(shared));
                 tokio::spawn(async move {
                     let _counted = counted;
@@ -136,10 +137,10 @@ impl Queue {
     async fn accept(&mut self) -> io::Result<(Io, Peer)> {
         match self {
             Self::Tcp(queue, local) => {
-                queue.accept().await.map(|(socket, remote)| (Io::Tcp(socket), peer(Some(remote), local)))
+                queue.accept().await.map(|(socket, remote)| (Io::from(socket), peer(Some(remote), local)))
             }
             Self::Unix(queue, local) => {
-                queue.accept().await.map(|(socket, _)| (Io::Unix(socket), peer(None, local)))
+                queue.accept().await.map(|(socket, _)| (Io::from(socket), peer(None, local)))
             }
             Self::Own(listener) => Ok(owned(listener.accept().await)),
         }
@@ -152,12 +153,12 @@ impl Queue {
             Self::Tcp(queue, local) => {
                 let socket = std::net::TcpStream::from(rustix::net::accept_with(queue, flags).ok()?);
                 let remote = socket.peer_addr().ok()?;
-                Some((Io::Tcp(tokio::net::TcpStream::from_std(socket).ok()?), peer(Some(remote), local)))
+                Some((Io::from(TcpStream::from_std(socket).ok()?), peer(Some(remote), local)))
             }
             Self::Unix(queue, local) => {
                 let socket =
                     std::os::unix::net::UnixStream::from(rustix::net::accept_with(queue, flags).ok()?);
-                Some((Io::Unix(tokio::net::UnixStream::from_std(socket).ok()?), peer(None, local)))
+                Some((Io::from(UnixStream::from_std(socket).ok()?), peer(None, local)))
             }
             Self::Own(listener) => {
                 let accepted = listener.accept().as_mut().poll(&mut Context::from_waker(Waker::noop()));

@@ -30,6 +30,7 @@ pub(crate) mod date;
 mod driven;
 pub(crate) mod nobody;
 mod origin;
+mod plain;
 pub(crate) mod socket;
 pub(crate) mod transport;
 

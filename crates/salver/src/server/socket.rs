@@ -4,24 +4,22 @@
 //! what only it can do (`sendfile`).
 
 use std::fs::File;
-use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, Interest, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::net::{TcpStream, UnixStream};
 
+use super::plain::Plain;
 use super::transport::{Own, Transport};
 use crate::tls;
 
 /// A socket of a connection.
 #[derive(Debug)]
 pub(crate) enum Io {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    Plain(Plain),
     Tls(Box<Own<tls::Stream>>),
     Own(Box<Own<Box<dyn Transport>>>),
 }
@@ -42,8 +40,7 @@ impl Io {
     /// Ready when reading will not wait: data, the end, or an error.
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(socket) => socket.poll_read_ready(cx),
-            Self::Unix(socket) => socket.poll_read_ready(cx),
+            Self::Plain(socket) => socket.poll_readable(cx),
             Self::Tls(tls) => tls.poll_readable(cx),
             Self::Own(own) => own.poll_readable(cx),
         }
@@ -63,10 +60,8 @@ impl Io {
         cx: &mut Context<'_>,
         buffer: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
-        // `read_buf` keeps no state of its own, so a future made for each poll loses nothing.
         match self {
-            Self::Tcp(socket) => pin!(socket.read_buf(buffer)).poll(cx),
-            Self::Unix(socket) => pin!(socket.read_buf(buffer)).poll(cx),
+            Self::Plain(socket) => socket.poll_read(cx, buffer),
             Self::Tls(tls) => tls.poll_read(cx, buffer),
             Self::Own(own) => own.poll_read(cx, buffer),
         }
@@ -80,8 +75,7 @@ impl Io {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
-            Self::Unix(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Self::Plain(socket) => socket.poll_read_buf(cx, buffer),
             Self::Tls(tls) => tls.poll_read_buf(cx, buffer),
             Self::Own(own) => own.poll_read_buf(cx, buffer),
         }
@@ -93,20 +87,17 @@ impl Io {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match (self, slices) {
-            // A `send` of one piece costs less than a `writev` of it.
-            (Self::Tcp(socket), [bytes]) => Pin::new(socket).poll_write(cx, bytes),
-            (Self::Tcp(socket), _) => Pin::new(socket).poll_write_vectored(cx, slices),
-            (Self::Unix(socket), _) => Pin::new(socket).poll_write_vectored(cx, slices),
-            (Self::Tls(tls), _) => tls.poll_write(cx, slices),
-            (Self::Own(own), _) => own.poll_write(cx, slices),
+        match self {
+            Self::Plain(socket) => socket.poll_write(cx, slices),
+            Self::Tls(tls) => tls.poll_write(cx, slices),
+            Self::Own(own) => own.poll_write(cx, slices),
         }
     }
 
     /// Whether something that was written waits for [`Io::poll_flush`]; never so for a socket.
     pub(crate) fn holds_back(&self) -> bool {
         match self {
-            Self::Tcp(_) | Self::Unix(_) => false,
+            Self::Plain(_) => false,
             Self::Tls(tls) => tls.holds_back(),
             Self::Own(own) => own.holds_back(),
         }
@@ -115,7 +106,7 @@ impl Io {
     /// Sends what is held back.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Plain(_) => Poll::Ready(Ok(())),
             Self::Tls(tls) => tls.poll_flush(cx),
             Self::Own(own) => own.poll_flush(cx),
         }
@@ -123,21 +114,15 @@ impl Io {
 
     /// Writes some of `bytes`, of which more follows at once.
     pub(crate) fn poll_write_more(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Self::Tcp(socket) = self else { return self.poll_write(cx, &[IoSlice::new(bytes)]) };
-        loop {
-            ready!(socket.poll_write_ready(cx))?;
-            let flags = rustix::net::SendFlags::MORE | rustix::net::SendFlags::NOSIGNAL;
-            let send = || Ok(rustix::net::send(socket.as_fd(), bytes, flags)?);
-            match socket.try_io(Interest::WRITABLE, send) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
+        match self {
+            Self::Plain(socket) => socket.poll_send(cx, bytes, More::Follows),
+            Self::Tls(_) | Self::Own(_) => self.poll_write(cx, &[IoSlice::new(bytes)]),
         }
     }
 
     /// Whether [`Io::poll_sendfile`] can serve.
     pub(crate) fn has_sendfile(&self) -> bool {
-        matches!(self, Self::Tcp(_) | Self::Unix(_))
+        matches!(self, Self::Plain(_))
     }
 
     /// Sends at most `count` bytes of `file` from `offset` on, and moves `offset`; `Ready(Ok(0))` is the end of the file.
@@ -148,24 +133,9 @@ impl Io {
         offset: &mut u64,
         count: usize,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            let sent = match self {
-                Self::Tcp(socket) => {
-                    ready!(socket.poll_write_ready(cx))?;
-                    let send = || Ok(rustix::fs::sendfile(socket.as_fd(), file, Some(offset), count)?);
-                    socket.try_io(Interest::WRITABLE, send)
-                }
-                Self::Unix(socket) => {
-                    ready!(socket.poll_write_ready(cx))?;
-                    let send = || Ok(rustix::fs::sendfile(socket.as_fd(), file, Some(offset), count)?);
-                    socket.try_io(Interest::WRITABLE, send)
-                }
-                Self::Tls(_) | Self::Own(_) => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
-            };
-            match sent {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
+        match self {
+            Self::Plain(socket) => socket.poll_sendfile(cx, file, offset, count),
+            Self::Tls(_) | Self::Own(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -174,7 +144,7 @@ impl Io {
         match self {
             Self::Tls(tls) => return tls.poll_finish_sending(cx),
             Self::Own(own) => return own.poll_finish_sending(cx),
-            Self::Tcp(_) | Self::Unix(_) => {}
+            Self::Plain(_) => {}
         }
         if let Some(socket) = self.descriptor() {
             // The client may have gone: then there is nobody to tell.
@@ -194,7 +164,7 @@ impl Io {
         match self {
             Self::Tls(tls) => tls.abort(),
             Self::Own(own) => own.abort(),
-            Self::Tcp(_) | Self::Unix(_) => {}
+            Self::Plain(_) => {}
         }
         if let Some(socket) = self.descriptor() {
             // Without it the connection just closes later.
@@ -204,8 +174,7 @@ impl Io {
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::Tcp(socket) => Some(socket.as_fd()),
-            Self::Unix(socket) => Some(socket.as_fd()),
+            Self::Plain(socket) => Some(socket.as_fd()),
             Self::Tls(tls) => Some(tls.inner().get_ref().0.as_fd()),
             Self::Own(_) => None,
         }
@@ -216,5 +185,17 @@ impl Io {
 impl From<tls::Stream> for Io {
     fn from(stream: tls::Stream) -> Self {
         Self::Tls(Box::new(Own::new(stream)))
+    }
+}
+
+impl From<TcpStream> for Io {
+    fn from(socket: TcpStream) -> Self {
+        Self::Plain(Plain::Tcp(socket))
+    }
+}
+
+impl From<UnixStream> for Io {
+    fn from(socket: UnixStream) -> Self {
+        Self::Plain(Plain::Unix(socket))
     }
 }

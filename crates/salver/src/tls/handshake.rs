@@ -43,7 +43,7 @@ impl Tls {
         let tls = self.clone();
         Box::pin(async move {
             match Box::pin(tls.greet_in_time(socket, &shared)).await {
-                Ok(Greeted::Plain(socket)) => Connection::new(Io::Tcp(socket), peer, shared).run(()).await,
+                Ok(Greeted::Plain(socket)) => Connection::new(Io::from(socket), peer, shared).run(()).await,
                 Ok(Greeted::Tls(stream)) => {
                     peer.scheme = Scheme::Https;
                     peer.tls = Some(Arc::new(Session::of(stream.get_ref().1)));
