@@ -53,10 +53,10 @@ impl Host for Interpreter {
             }
             let Loaded { object, kind } = load(py, application, options.applications.asgi.factory)?;
             let cannot = |error: PyErr| StartError::new(error.to_string());
-            let called: Arc<dyn crate::exchange::Application> = match kind {
-                Kind::Wsgi => Arc::new(Wsgi::open(py, object, application, turns).map_err(cannot)?),
+            let called: Box<dyn crate::exchange::Application> = match kind {
+                Kind::Wsgi => Box::new(Wsgi::open(py, object, application, turns).map_err(cannot)?),
                 Kind::Handler => {
-                    Arc::new(HandlerClass::open(py, &object, &application.prefix).map_err(cannot)?)
+                    Box::new(HandlerClass::open(py, &object, &application.prefix).map_err(cannot)?)
                 }
                 Kind::Asgi => {
                     let hosted = self.asgi.open(py, object, application, turns, options);

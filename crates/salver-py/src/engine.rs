@@ -43,9 +43,9 @@ impl Engine {
         let turns = Turns::new(&TurnOptions { threads });
         turns.set_timeout(Duration::ZERO);
         let named = Named { kind: Some(Kind::Wsgi), spec: kind.into(), prefix: "/".into() };
-        let called: Arc<dyn Application> = match kind {
-            "wsgi" => Arc::new(Wsgi::open(py, application, &named, &turns)?),
-            _ => Arc::new(HandlerClass::of_server(application, server)),
+        let called: Box<dyn Application> = match kind {
+            "wsgi" => Box::new(Wsgi::open(py, application, &named, &turns)?),
+            _ => Box::new(HandlerClass::of_server(application, server)),
         };
         // A class writes its lines itself, as it does in `http.server`.
         let log = if kind == "wsgi" { AccessLog::open(&LogOptions::default()) } else { Ok(AccessLog::off()) };

@@ -11,11 +11,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use http_body::Frame;
 use salver::body::BoxError;
 use salver::turns::{Call, Turns};
-use salver::{Answer, Body, Error, Request, Response};
+use salver::{Answer, Body, Error, Interim, Request, Response};
 
 use crate::pieces::{Next, Pieces};
 use crate::{forked, interrupt};
@@ -23,7 +23,17 @@ use crate::{forked, interrupt};
 /// Something that is called with a request: holds the Python object.
 pub(crate) trait Application: Send + Sync + 'static {
     /// Answers by way of `exchange`, on a thread that holds the interpreter's lock.
-    fn call(&self, asked: Box<Asked>, exchange: &Arc<Exchange>);
+    ///
+    /// # Errors
+    /// Where that failed, which has been logged: what a client hears that has had no answer.
+    fn call(&self, asked: Box<Asked>, exchange: &Arc<Exchange>) -> Result<(), Error>;
+}
+
+/// What the exchanges of an application have in common.
+pub(crate) struct Called {
+    pub(crate) application: Box<dyn Application>,
+    /// The turns that its calls take.
+    pub(crate) turns: Turns,
 }
 
 /// A request on its way to an application; boxed, for it is large and goes through many hands.
@@ -39,9 +49,9 @@ pub(crate) struct Asked {
 
 /// One request and its answer.
 pub(crate) struct Exchange {
-    application: Arc<dyn Application>,
-    turns: Turns,
-    asked: Mutex<Option<Box<Asked>>>,
+    called: Arc<Called>,
+    /// The request's way to its client before the answer.
+    interim: Interim,
     state: Mutex<State>,
     /// Which thread of the interpreter is in the call; 0 is none.
     ident: AtomicU64,
@@ -51,6 +61,8 @@ pub(crate) struct Exchange {
 
 #[derive(Default)]
 struct State {
+    /// Until the call begins.
+    asked: Option<Box<Asked>>,
     stage: Stage,
     /// The connection's task, while it waits for the call.
     connection: Option<Waker>,
@@ -80,45 +92,41 @@ enum Stage {
 pub(crate) struct Gone;
 
 impl Exchange {
-    pub(crate) fn new(application: Arc<dyn Application>, turns: Turns, asked: Box<Asked>) -> Arc<Self> {
-        let (asked, state) = (Mutex::new(Some(asked)), Mutex::default());
-        Arc::new(Self {
-            application,
-            turns,
-            asked,
-            state,
-            ident: AtomicU64::new(0),
-            overdue: AtomicBool::new(false),
-        })
+    pub(crate) fn new(called: Arc<Called>, interim: Interim, asked: Box<Asked>) -> Arc<Self> {
+        let state = Mutex::new(State { asked: Some(asked), ..State::default() });
+        Arc::new(Self { called, interim, state, ident: AtomicU64::new(0), overdue: AtomicBool::new(false) })
     }
 
     /// The turns that the call takes.
     pub(crate) fn turns(&self) -> &Turns {
-        &self.turns
+        &self.called.turns
     }
 
     /// Queues the call and waits for its answer; dropped before that, the application is told that its client has gone.
     pub(crate) async fn answer(self: Arc<Self>) -> Answer {
-        let unless_dropped = Leaving(Some(Arc::clone(&self)));
-        self.turns.queue(Arc::clone(&self) as Arc<dyn Call>);
-        let answer = poll_fn(|cx| {
-            let mut state = self.state();
-            match std::mem::replace(&mut state.stage, Stage::Taken) {
-                Stage::Answered(answer) => Poll::Ready(answer),
-                Stage::Begun(mut response) => {
-                    *response.body_mut() = state.pieces.whole().unwrap_or_else(|| self.body());
-                    Poll::Ready(Ok(response))
-                }
-                other => {
-                    state.stage = other;
-                    state.connection = Some(cx.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .await;
-        unless_dropped.stay();
+        self.turns().queue(Arc::clone(&self) as Arc<dyn Call>);
+        let waiting = Leaving(Some(self));
+        let answer =
+            poll_fn(|cx| waiting.0.as_ref().map_or(Poll::Pending, |exchange| exchange.poll_answer(cx)));
+        let answer = answer.await;
+        waiting.stay();
         answer
+    }
+
+    fn poll_answer(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let mut state = self.state();
+        match std::mem::replace(&mut state.stage, Stage::Taken) {
+            Stage::Answered(answer) => Poll::Ready(answer),
+            Stage::Begun(mut response) => {
+                *response.body_mut() = state.pieces.whole().unwrap_or_else(|| self.body());
+                Poll::Ready(Ok(response))
+            }
+            other => {
+                state.stage = other;
+                state.connection = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
     }
 
     /// Whether an answer has been given.
@@ -170,14 +178,23 @@ impl Exchange {
         }
         let is_full = !state.pieces.push(piece);
         self.wake_connection(state);
-        self.turns.touch();
-        if is_full { outside(&mut || self.turns.wait(poll_fn(|cx| self.poll_room(cx)))) } else { Ok(()) }
+        self.turns().touch();
+        if is_full { outside(&mut || self.turns().wait(poll_fn(|cx| self.poll_room(cx)))) } else { Ok(()) }
     }
 
-    /// Has the connection look at what was said beside the answer.
-    pub(crate) fn stir(&self) {
-        self.wake_connection(self.state());
-        self.turns.touch();
+    /// Whether [`Exchange::hint`] can reach the client.
+    pub(crate) fn hears_hints(&self) -> bool {
+        self.interim.is_heard()
+    }
+
+    /// Sends headers ahead of the answer; once that has begun nothing is sent.
+    pub(crate) fn hint(&self, headers: HeaderMap) {
+        let state = self.state();
+        if matches!(state.stage, Stage::Asked) {
+            self.interim.early_hints(headers);
+            self.wake_connection(state);
+            self.turns().touch();
+        }
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
@@ -192,10 +209,15 @@ impl Exchange {
         }
     }
 
-    /// Ends the body, well or by a fault that has been logged.
-    pub(crate) fn end(&self, well: bool) {
+    /// Ends what has not ended, as the call did; `None` is a panic.
+    fn end(&self, how: Option<Result<(), Error>>) {
         let mut state = self.state();
-        state.pieces.end(well);
+        state.pieces.end(matches!(how, Some(Ok(()))));
+        if matches!(state.stage, Stage::Asked) {
+            let error = how.and_then(Result::err);
+            let error = error.unwrap_or_else(|| Error::internal("the application gave no answer"));
+            state.stage = Stage::Answered(Err(error));
+        }
         self.wake_connection(state);
     }
 
@@ -224,7 +246,7 @@ impl Exchange {
         let connection = state.connection.take();
         drop(state);
         if let Some(connection) = connection {
-            self.turns.wake(connection);
+            self.turns().wake(connection);
         }
     }
 
@@ -235,13 +257,14 @@ impl Exchange {
 
 impl Call for Exchange {
     fn run(self: Arc<Self>) {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(asked) = asked.filter(|_| !self.is_gone()) else { return };
+        let mut state = self.state();
+        let (asked, is_gone) = (state.asked.take(), matches!(state.stage, Stage::Gone));
+        drop(state);
+        let Some(asked) = asked.filter(|_| !is_gone) else { return };
         self.ident.store(interrupt::ident(), Ordering::Release);
-        let (ended, mark) = (Ended(&self), forked::mark());
-        self.application.call(asked, &self);
+        let (mut end, mark) = (End { exchange: &self, how: None }, forked::mark());
+        end.how = Some(self.called.application.call(asked, &self));
         forked::end_copy(mark);
-        drop(ended);
     }
 
     fn overdue(self: Arc<Self>, silent: Duration, thread: Option<u32>) {
@@ -253,24 +276,23 @@ impl Call for Exchange {
         if !self.overdue.swap(true, Ordering::AcqRel) {
             tracing::error!("the application was silent for {silent:?} (--timeout): its request ends");
             let message = "The application took too long to answer";
-            self.give(Err(Error::new(StatusCode::GATEWAY_TIMEOUT, message)));
-            self.end(false);
+            self.end(Some(Err(Error::new(StatusCode::GATEWAY_TIMEOUT, message))));
         }
         interrupt::raise(self.ident.load(Ordering::Acquire));
         interrupt::replace_if_stuck(move || self.ident.load(Ordering::Acquire) != 0);
     }
 }
 
-/// Whatever became of a call, a panic too, nobody is left waiting for it when this is dropped.
-struct Ended<'e>(&'e Exchange);
+/// Whatever becomes of a call, a panic too, nobody is left waiting for it when this is dropped.
+struct End<'e> {
+    exchange: &'e Exchange,
+    how: Option<Result<(), Error>>,
+}
 
-impl Drop for Ended<'_> {
+impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.0.ident.store(0, Ordering::Release);
-        if !self.0.is_answered() {
-            self.0.give(Err(Error::internal("the application gave no answer")));
-        }
-        self.0.end(false);
+        self.exchange.ident.store(0, Ordering::Release);
+        self.exchange.end(self.how.take());
     }
 }
 

@@ -11,28 +11,28 @@ use salver::rfc::path;
 use salver::turns::Turns;
 use salver::{Body, Error, Handler, Reply, Request, SafePath};
 
-use crate::exchange::{Application, Asked, Exchange};
+use crate::exchange::{Application, Asked, Called, Exchange};
 
 /// An application below its mount.
 pub(crate) struct Hosted {
-    application: Arc<dyn Application>,
-    turns: Turns,
+    called: Arc<Called>,
     /// The mount, empty for the root.
     prefix: String,
 }
 
 impl Hosted {
-    pub(crate) fn new(application: Arc<dyn Application>, turns: Turns, prefix: &str) -> Self {
+    pub(crate) fn new(application: Box<dyn Application>, turns: Turns, prefix: &str) -> Self {
         let prefix = if prefix == "/" { String::new() } else { prefix.to_owned() };
-        Self { application, turns, prefix }
+        Self { called: Arc::new(Called { application, turns }), prefix }
     }
 }
 
 impl Hosted {
-    fn ask(&self, request: Request, start: Bytes, path_info: Vec<u8>) -> Arc<Exchange> {
+    fn ask(&self, mut request: Request, start: Bytes, path_info: Vec<u8>) -> Arc<Exchange> {
+        let interim = std::mem::take(&mut request.interim);
         // Made where it lies.
         let asked = Box::write(Box::new_uninit(), Asked { request, start, path_info });
-        Exchange::new(Arc::clone(&self.application), self.turns.clone(), asked)
+        Exchange::new(Arc::clone(&self.called), interim, asked)
     }
 }
 
@@ -43,7 +43,7 @@ impl Handler for Hosted {
             return Reply::later(self.ask(request, Bytes::new(), path_info).answer());
         }
         Reply::later(async move {
-            let start = beginning(&mut request.body, self.turns.threads() == 1).await?;
+            let start = beginning(&mut request.body, self.called.turns.threads() == 1).await?;
             self.ask(request, start, path_info).answer().await
         })
     }

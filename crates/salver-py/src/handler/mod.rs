@@ -89,21 +89,17 @@ impl HandlerClass {
 }
 
 impl Application for HandlerClass {
-    fn call(&self, asked: Box<Asked>, exchange: &Arc<Exchange>) {
+    fn call(&self, asked: Box<Asked>, exchange: &Arc<Exchange>) -> Result<(), Error> {
         Python::attach(|py| {
             let line = format!("{} {}", asked.request.method, asked.request.target.as_bytes().escape_ascii());
             match self.respond(py, asked, exchange) {
-                Ok(End::Well) => exchange.end(true),
+                Ok(End::Well) => return Ok(()),
                 Ok(End::Cut(why)) => {
                     if !exchange.is_gone() {
                         tracing::error!("{why}: {line}");
                     }
-                    exchange.end(false);
                 }
-                Ok(End::None(why)) => {
-                    tracing::error!("{why}: {line}");
-                    exchange.give(Err(failed()));
-                }
+                Ok(End::None(why)) => tracing::error!("{why}: {line}"),
                 Err(error) => {
                     // Whoever writes to a client that has left hears of it; what comes of that is no fault.
                     let is_gone = exchange.is_gone() && error.is_instance_of::<PyConnectionError>(py);
@@ -112,11 +108,10 @@ impl Application for HandlerClass {
                             if exchange.is_answered() { "amid its answer" } else { "before its answer" };
                         errors::log(py, &format!("a handler class raised {when}: {line}"), &error);
                     }
-                    exchange.give(Err(failed()));
-                    exchange.end(false);
                 }
             }
-        });
+            Err(failed())
+        })
     }
 }
 

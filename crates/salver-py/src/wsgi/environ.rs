@@ -122,8 +122,8 @@ impl Environ {
         if let Some(input) = input {
             environ.set_item(&names.input, Bound::new(py, input)?)?;
         }
-        if request.interim.is_heard() {
-            let hints = EarlyHints::new(request.interim.clone(), Arc::clone(exchange));
+        if exchange.hears_hints() {
+            let hints = EarlyHints::new(Arc::clone(exchange));
             environ.set_item(&names.early_hints, Bound::new(py, hints)?)?;
         }
         self.add_fields(&environ, &request.headers)?;

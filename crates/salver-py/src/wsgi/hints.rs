@@ -5,7 +5,6 @@ use std::sync::Arc;
 use http::HeaderMap;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use salver::Interim;
 
 use super::head::with_field;
 use crate::errors::too_many_headers;
@@ -15,12 +14,12 @@ use crate::head::parse_field;
 /// The callable of one request; the default one says nothing to nobody.
 #[pyclass(frozen, module = "salver._salver")]
 #[derive(Default)]
-pub(crate) struct EarlyHints(Option<(Interim, Arc<Exchange>)>);
+pub(crate) struct EarlyHints(Option<Arc<Exchange>>);
 
 impl EarlyHints {
     /// Those of a request whose client can hear them.
-    pub(crate) fn new(interim: Interim, exchange: Arc<Exchange>) -> Self {
-        Self(Some((interim, exchange)))
+    pub(crate) fn new(exchange: Arc<Exchange>) -> Self {
+        Self(Some(exchange))
     }
 }
 
@@ -33,9 +32,8 @@ impl EarlyHints {
             let (name, value) = with_field(&field, parse_field)?;
             fields.try_append(name, value).map_err(too_many_headers)?;
         }
-        if let Some((interim, exchange)) = self.0.as_ref().filter(|(_, exchange)| !exchange.is_answered()) {
-            interim.early_hints(fields);
-            exchange.stir();
+        if let Some(exchange) = &self.0 {
+            exchange.hint(fields);
         }
         Ok(())
     }

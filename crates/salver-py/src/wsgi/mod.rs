@@ -27,7 +27,7 @@ mod start;
 
 use environ::Environ;
 use input::Input;
-use start::Start;
+use start::{Said, Start};
 
 /// One application below its mount.
 pub(crate) struct Wsgi {
@@ -74,19 +74,15 @@ impl Wsgi {
 }
 
 impl Application for Wsgi {
-    fn call(&self, asked: Box<Asked>, exchange: &Arc<Exchange>) {
+    fn call(&self, asked: Box<Asked>, exchange: &Arc<Exchange>) -> Result<(), Error> {
         Python::attach(|py| {
             let (method, target) = (asked.request.method.clone(), asked.request.target.clone());
-            match self.respond(py, asked, exchange) {
-                Ok(()) => exchange.end(true),
-                Err(error) => {
-                    let what = if exchange.is_answered() { "amid its answer" } else { "before its answer" };
-                    errors::log(py, &format!("an application raised {what}: {method} {target:?}"), &error);
-                    exchange.give(Err(failed()));
-                    exchange.end(false);
-                }
-            }
-        });
+            self.respond(py, asked, exchange).map_err(|error| {
+                let what = if exchange.is_answered() { "amid its answer" } else { "before its answer" };
+                errors::log(py, &format!("an application raised {what}: {method} {target:?}"), &error);
+                failed()
+            })
+        })
     }
 }
 
@@ -117,16 +113,16 @@ fn send(
     head_only: bool,
 ) -> Result<(), Fault> {
     let py = result.py();
-    if start.get().is_sent() {
+    let Some(said) = start.get().said() else {
         return send_pieces(result, start, exchange, head_only); // behind what write() has sent
-    }
+    };
     if let Ok(file) = result.cast_exact::<file::FileWrapper>()
-        && let Some(body) = file.get().range(py, start.get().declared())?
+        && let Some(body) = file.get().range(py, said.declared)?
     {
-        return Ok(start.get().answer(Some(body))?);
+        return Ok(start.get().answer(Some(body)).map(drop)?);
     }
     if let Some(whole) = whole(result)? {
-        return Ok(send_whole(whole, start, exchange)?);
+        return Ok(send_whole(whole, said, start, exchange)?);
     }
     send_pieces(result, start, exchange, head_only)
 }
@@ -146,7 +142,7 @@ fn send_pieces(
         }
     }
     // PEP 3333: headers leave now at the latest, also where there was nothing to send.
-    Ok(start.get().answer(Some(Body::Empty))?)
+    Ok(start.get().answer(Some(Body::Empty)).map(drop)?)
 }
 
 /// The content of an exact list or tuple of bytes, which is all there already.
@@ -188,23 +184,23 @@ pub(crate) fn bytes_of(object: &Bound<'_, PyAny>) -> PyResult<Bytes> {
 }
 
 /// Answers with content that is all there: with its length, or as the application said it is.
-fn send_whole(whole: Bytes, start: &Bound<'_, Start>, exchange: &Arc<Exchange>) -> PyResult<()> {
-    match start.get().declared() {
-        Some(declared) if declared < whole.len() as u64 && !start.get().is_bodiless() => {
+fn send_whole(whole: Bytes, said: Said, start: &Bound<'_, Start>, exchange: &Arc<Exchange>) -> PyResult<()> {
+    match said.declared.filter(|_| !said.is_bodiless) {
+        Some(declared) if declared < whole.len() as u64 => {
             tracing::error!(
                 "an application gave {} bytes and said Content-Length: {declared}; the rest is cut off",
                 whole.len()
             );
             let fits = usize::try_from(declared).unwrap_or(usize::MAX);
-            start.get().answer(Some(whole.slice(..fits).into()))
+            start.get().answer(Some(whole.slice(..fits).into())).map(drop)
         }
-        Some(declared) if declared > whole.len() as u64 && !start.get().is_bodiless() => {
+        Some(declared) if declared > whole.len() as u64 => {
             // Too little: what there is goes out, and the connection ends, which tells the client.
             start.get().answer(None)?;
             let _ = exchange.push(whole, |wait| start.py().detach(wait));
             Ok(())
         }
-        _ => start.get().answer(Some(whole.into())),
+        _ => start.get().answer(Some(whole.into())).map(drop),
     }
 }
 

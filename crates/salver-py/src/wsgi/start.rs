@@ -31,59 +31,57 @@ enum Stage {
     Sent(bool),
 }
 
+/// What was said of the content of an answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Said {
+    /// Its length in bytes.
+    pub(crate) declared: Option<u64>,
+    /// There will be none on the wire.
+    pub(crate) is_bodiless: bool,
+}
+
 impl Start {
     pub(crate) fn new(exchange: Arc<Exchange>, head_only: bool) -> Self {
         Self { exchange, head_only, stage: Mutex::new(Stage::Silent) }
     }
 
-    /// The length that the application declared, if its head has not left.
-    pub(crate) fn declared(&self) -> Option<u64> {
+    /// What the application has said of its answer, if that waits for content.
+    pub(crate) fn said(&self) -> Option<Said> {
         match &*self.stage() {
-            Stage::Said(head) => head.declared,
+            Stage::Said(head) => {
+                Some(Said { declared: head.declared, is_bodiless: self.head_only || head.is_bodiless() })
+            }
             Stage::Silent | Stage::Sent(_) => None,
         }
     }
 
-    /// Whether the answer has begun.
-    pub(crate) fn is_sent(&self) -> bool {
-        matches!(&*self.stage(), Stage::Sent(_))
-    }
-
-    /// Whether there will be no body on the wire.
-    pub(crate) fn is_bodiless(&self) -> bool {
-        self.head_only
-            || match &*self.stage() {
-                Stage::Said(head) => head.is_bodiless(),
-                Stage::Silent => false,
-                Stage::Sent(bodiless) => *bodiless,
-            }
-    }
-
-    /// Answers, unless that was done: with `body`, or with pieces that follow.
-    pub(crate) fn answer(&self, body: Option<Body>) -> PyResult<()> {
-        let is_bodiless = self.is_bodiless();
+    /// Answers, unless that was done: with `body`, or with pieces that follow. Whether nobody wants to see them.
+    pub(crate) fn answer(&self, body: Option<Body>) -> PyResult<bool> {
         let mut stage = self.stage();
-        match std::mem::replace(&mut *stage, Stage::Sent(is_bodiless)) {
-            Stage::Sent(bodiless) => *stage = Stage::Sent(bodiless),
+        let head = match std::mem::replace(&mut *stage, Stage::Silent) {
+            Stage::Said(head) => head,
+            Stage::Sent(is_bodiless) => {
+                *stage = Stage::Sent(is_bodiless);
+                return Ok(is_bodiless);
+            }
             Stage::Silent => {
-                *stage = Stage::Silent;
                 return Err(PyAssertionError::new_err(
                     "the application sent its body before it called start_response",
                 ));
             }
-            Stage::Said(head) => {
-                drop(stage);
-                // Too little content where a length was declared: a stream that ends early, not a body that hides it.
-                let is_short = head.declared.is_some_and(|declared| declared > 0);
-                let body = match body {
-                    Some(Body::Empty) if is_short && !is_bodiless => self.exchange.body(),
-                    Some(body) => body,
-                    None => self.exchange.body(),
-                };
-                self.exchange.give(Ok(head.into_response(body)));
-            }
-        }
-        Ok(())
+        };
+        let is_bodiless = self.head_only || head.is_bodiless();
+        *stage = Stage::Sent(is_bodiless);
+        drop(stage);
+        // Too little content where a length was declared: a stream that ends early, not a body that hides it.
+        let is_short = head.declared.is_some_and(|declared| declared > 0);
+        let body = match body {
+            Some(Body::Empty) if is_short && !is_bodiless => self.exchange.body(),
+            Some(body) => body,
+            None => self.exchange.body(),
+        };
+        self.exchange.give(Ok(head.into_response(body)));
+        Ok(is_bodiless)
     }
 
     /// Sends one piece of the body; headers leave with the first that is not empty.
@@ -91,8 +89,7 @@ impl Start {
         if piece.as_bytes().is_empty() {
             return Ok(());
         }
-        self.answer(None)?;
-        if self.is_bodiless() {
+        if self.answer(None)? {
             return Ok(());
         }
         let bytes = bytes_of(piece.as_any())?;

@@ -5,11 +5,13 @@
 //! byte but HTAB.
 
 use std::io::Write as _;
+use std::iter;
 use std::ops::Deref;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, DATE, ETAG, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, StatusCode, Version};
+use memchr::memchr_iter;
 
 use super::field;
 
@@ -261,14 +263,13 @@ pub fn write_name(out: &mut Vec<u8>, name: &HeaderName) {
     if let Some((_, spelled)) = SPELLED.iter().find(|(known, _)| known == name) {
         return out.extend_from_slice(spelled);
     }
+    let name = name.as_str().as_bytes();
     let start = out.len();
-    out.extend_from_slice(name.as_str().as_bytes());
-    let mut before = b'-';
-    for byte in out.iter_mut().skip(start) {
-        if before == b'-' {
+    out.extend_from_slice(name);
+    for at in iter::once(0).chain(memchr_iter(b'-', name).map(|dash| dash + 1)) {
+        if let Some(byte) = out.get_mut(start + at) {
             byte.make_ascii_uppercase();
         }
-        before = *byte;
     }
 }
 
