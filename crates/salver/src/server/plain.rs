@@ -158,3 +158,86 @@ impl Plain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::{Seek as _, Write as _};
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const LONG: usize = 4 << 20; // more than the kernel has room for
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    fn content() -> Vec<u8> {
+        (0..LONG).map(|at| (at / 7 % 251) as u8).collect()
+    }
+
+    async fn pairs() -> [(Plain, Plain); 2] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let tcp = (Plain::Tcp(listener.accept().await.unwrap().0), Plain::Tcp(client));
+        let (one, other) = UnixStream::pair().unwrap();
+        [tcp, (Plain::Unix(one), Plain::Unix(other))]
+    }
+
+    async fn read_all(socket: Plain) -> Vec<u8> {
+        let mut all = Vec::new();
+        // Reads that fill their room and reads that do not: only after the latter nothing is left.
+        for room in [1, 100, 64 << 10].into_iter().cycle() {
+            let mut buffer = BytesMut::with_capacity(room);
+            match poll_fn(|cx| socket.poll_read(cx, &mut buffer)).await.unwrap() {
+                0 => break,
+                count => assert_eq!(count, buffer.len()),
+            }
+            all.extend_from_slice(&buffer);
+        }
+        all
+    }
+
+    async fn write_all(socket: Plain, content: &[u8], pieces: usize) {
+        let mut rest = content;
+        while !rest.is_empty() {
+            let (head, tail) = rest.split_at(rest.len().min(if pieces == 1 { rest.len() } else { 100 }));
+            let slices = [IoSlice::new(head), IoSlice::new(tail)];
+            let sent = poll_fn(|cx| socket.poll_write(cx, slices.get(..pieces).unwrap())).await.unwrap();
+            rest = rest.get(sent..).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_longer_than_the_kernels_room_arrives_whole() {
+        let content = content();
+        for pieces in [1, 2] {
+            for (from, to) in pairs().await {
+                let both = async { tokio::join!(write_all(from, &content, pieces), read_all(to)) };
+                let ((), read) = timeout(LIMIT, both).await.expect("it goes on");
+                assert!(read == content, "{pieces}: {} bytes", read.len());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn files_and_what_goes_before_them_arrive_whole() {
+        let content = content();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content).unwrap();
+        file.rewind().unwrap();
+        for (from, to) in pairs().await {
+            let file = &file;
+            let send = async move {
+                assert_eq!(poll_fn(|cx| from.poll_send(cx, b"head", More::Follows)).await.unwrap(), 4);
+                let mut offset = 0;
+                while poll_fn(|cx| from.poll_sendfile(cx, file, &mut offset, 1 << 20)).await.unwrap() > 0 {}
+                offset
+            };
+            let both = async { tokio::join!(send, read_all(to)) };
+            let (offset, read) = timeout(LIMIT, both).await.expect("it goes on");
+            assert_eq!(offset, LONG as u64);
+            assert!(read.strip_prefix(b"head").is_some_and(|read| read == content));
+        }
+    }
+}
