@@ -69,7 +69,6 @@ impl Plain {
     }
 
     /// The same into a buffer that somebody else keeps; nothing read is the end.
-    #[cfg_attr(not(feature = "http2"), expect(dead_code, reason = "h2 alone brings its own buffer"))]
     pub(super) fn poll_read_buf(
         &mut self,
         cx: &mut Context<'_>,
