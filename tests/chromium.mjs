@@ -16,6 +16,7 @@ export async function open(options = {}, ...args) {
       '--disable-component-update', '--disable-sync', ...args],
     ...options,
   });
+  context.setDefaultTimeout(90_000); // a first start reads much from a disk that may be busy
   profiles.set(context, profile);
   return context;
 }

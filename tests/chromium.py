@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support import BUILD, fail, require
 
 
-def run(script: Path, *arguments: str, seconds: float = 120, packages: tuple[str, ...] = ()) -> str:
+def run(script: Path, *arguments: str, seconds: float = 240, packages: tuple[str, ...] = ()) -> str:
     """What a script prints; `packages` of npm are there beside playwright-core. It has to succeed."""
     _install("playwright-core", *packages)
     environment = {

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "build"
 PATIENCE = 15.0  # seconds an event may take on a busy machine; nobody waits that long for one that comes
+#: The same where files are opened or written on the way, as at a reload: a disk that has just been written to by a build, or by the
+#: installation of a package, holds that up.
+STALLED = 60.0
 
 StrPath = Union[str, Path]
 
@@ -207,7 +210,7 @@ class Started:
     def tells(self, words: str) -> None:
         """Standard error has, or will have, these words: a line is written after its answer is sent."""
         try:
-            until(f"{words!r} in the log", lambda: words in self.log())
+            until(f"{words!r} in the log", lambda: words in self.log(), STALLED)
         except AssertionError as gone:
             raise AssertionError(f"{gone}\n{self.log()}") from None
 

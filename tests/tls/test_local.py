@@ -105,6 +105,7 @@ class Local(Case):
     def test_chromium_trusts_it(self) -> None:
         """A browser that was told opens the page without a warning."""
         chromium = require("chromium")
+        require("certutil", "libnss3-tools")
         self.salver("trust")
         server = self.start()
         command = [
