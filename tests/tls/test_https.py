@@ -12,7 +12,7 @@ import time
 from functools import partial
 
 from tests.certificates import certificate, trusting
-from tests.support import PATIENCE, STALLED, Case, Folder, Server, Wire, is_release, require, until
+from tests.support import PATIENCE, Case, Folder, Server, Wire, is_release, require, until
 
 SHOW = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'; env | grep -E '^(SSL_|HTTPS)' | sort\n"
 
@@ -106,7 +106,7 @@ class Https(Case):
                 other = certificate(self.keys, "other")
                 self.pem.write_bytes(other.read_bytes())
                 server.signal(signal.SIGHUP)
-                until("the new certificate is served", partial(changed, before), STALLED)
+                until("the new certificate is served", partial(changed, before))
             before = shown()
             self.pem.write_text("nothing")
             server.signal(signal.SIGHUP)
