@@ -1,21 +1,18 @@
 //! A socket of the kernel's, without TLS: TCP or Unix.
 //!
-//! tokio says when it is ready; what is then done are system calls of `rustix` and not the C library's, which in a process of
-//! many threads make each `recv` and `send` a point where a thread can be cancelled.
-#![allow(unsafe_code)] // to say how much of a buffer's spare room the kernel has filled
+//! tokio reads and writes; what it has no function for (`MSG_MORE`, `sendfile`) is done when it says that there is room.
 
 use std::fs::File;
+use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{BufMut as _, BytesMut};
-use rustix::net::{RecvFlags, SendFlags};
-use tokio::io::{AsyncRead as _, Interest, ReadBuf};
+use bytes::BytesMut;
+use rustix::net::SendFlags;
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-
-use super::socket::More;
 
 /// Such a socket.
 #[derive(Debug)]
@@ -50,21 +47,15 @@ impl Plain {
     }
 
     /// Appends what there is to `buffer`, at most its spare capacity; `Ready(Ok(0))` is the end.
-    pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
-        buffer.reserve(1); // to read nothing would look like the end
-        loop {
-            ready!(self.poll_readable(cx))?;
-            let room = buffer.spare_capacity_mut();
-            let whole = room.len();
-            let receive = || Ok(rustix::net::recv(self, &mut *room, RecvFlags::empty())?.1);
-            let read = self.attempt(Interest::READABLE, whole, receive);
-            if let Poll::Ready(Ok(count)) = read {
-                // SAFETY: `recv` has written so many bytes to the beginning of the room.
-                unsafe { buffer.advance_mut(count) };
-            }
-            if read.is_ready() {
-                return read;
-            }
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        // `read_buf` keeps no state of its own, so a future made for each poll loses nothing.
+        match self {
+            Self::Tcp(socket) => pin!(socket.read_buf(buffer)).poll(cx),
+            Self::Unix(socket) => pin!(socket.read_buf(buffer)).poll(cx),
         }
     }
 
@@ -81,27 +72,28 @@ impl Plain {
     }
 
     /// Writes some of `slices`.
-    pub(super) fn poll_write(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        // A `send` of one piece costs less than a `writev` of it.
-        if let [bytes] = slices {
-            return self.poll_send(cx, bytes, More::No);
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match (self, slices) {
+            // A `send` of one piece costs less than a `writev` of it.
+            (Self::Tcp(socket), [bytes]) => Pin::new(socket).poll_write(cx, bytes),
+            (Self::Tcp(socket), _) => Pin::new(socket).poll_write_vectored(cx, slices),
+            (Self::Unix(socket), _) => Pin::new(socket).poll_write_vectored(cx, slices),
         }
-        let whole = slices.iter().map(|slice| slice.len()).sum();
-        self.poll_out(cx, whole, || Ok(rustix::io::writev(self, slices)?))
     }
 
-    /// Writes some of `bytes`.
-    pub(super) fn poll_send(
-        &self,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-        more: More,
-    ) -> Poll<io::Result<usize>> {
-        let flags = match (more, self) {
-            (More::Follows, Self::Tcp(_)) => SendFlags::MORE | SendFlags::NOSIGNAL,
-            _ => SendFlags::NOSIGNAL,
-        };
-        self.poll_out(cx, bytes.len(), || Ok(rustix::net::send(self, bytes, flags)?))
+    /// Writes some of `bytes`, of which more follows at once.
+    pub(super) fn poll_write_more(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(_) => {
+                let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+                self.poll_out(cx, || Ok(rustix::net::send(&*self, bytes, flags)?))
+            }
+            Self::Unix(_) => self.poll_write(cx, &[IoSlice::new(bytes)]),
+        }
     }
 
     /// Sends at most `count` bytes of `file` from `offset` on, and moves `offset`; `Ready(Ok(0))` is the end of the file.
@@ -112,48 +104,25 @@ impl Plain {
         offset: &mut u64,
         count: usize,
     ) -> Poll<io::Result<usize>> {
-        // It may send less where there would be room for more.
-        self.poll_out(cx, 0, || Ok(rustix::fs::sendfile(self, file, Some(offset), count)?))
+        self.poll_out(cx, || Ok(rustix::fs::sendfile(self, file, Some(offset), count)?))
     }
 
+    /// Does `act` as soon as there is room.
     fn poll_out(
         &self,
         cx: &mut Context<'_>,
-        whole: usize,
         mut act: impl FnMut() -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_writable(cx))?;
-            if let Poll::Ready(done) = self.attempt(Interest::WRITABLE, whole, &mut act) {
-                return Poll::Ready(done);
+            let done = match self {
+                Self::Tcp(socket) => socket.try_io(Interest::WRITABLE, &mut act),
+                Self::Unix(socket) => socket.try_io(Interest::WRITABLE, &mut act),
+            };
+            match done {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
             }
-        }
-    }
-
-    /// Does what the socket was ready for; `Pending` where it was not. After less than `whole` it is known not to be ready
-    /// again, which spares the system call that would find out.
-    fn attempt(
-        &self,
-        interest: Interest,
-        whole: usize,
-        act: impl FnOnce() -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let mut partly = None;
-        let act = || match act() {
-            Ok(count) if 0 < count && count < whole => {
-                partly = Some(count);
-                Err(io::ErrorKind::WouldBlock.into())
-            }
-            done => done,
-        };
-        let done = match self {
-            Self::Tcp(socket) => socket.try_io(interest, act),
-            Self::Unix(socket) => socket.try_io(interest, act),
-        };
-        match (partly, done) {
-            (Some(count), _) => Poll::Ready(Ok(count)),
-            (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-            (None, done) => Poll::Ready(done),
         }
     }
 }
@@ -183,7 +152,7 @@ mod tests {
         [tcp, (Plain::Unix(one), Plain::Unix(other))]
     }
 
-    async fn read_all(socket: Plain) -> Vec<u8> {
+    async fn read_all(mut socket: Plain) -> Vec<u8> {
         let mut all = Vec::new();
         // Reads that fill their room and reads that do not: only after the latter nothing is left.
         for room in [1, 100, 64 << 10].into_iter().cycle() {
@@ -197,7 +166,7 @@ mod tests {
         all
     }
 
-    async fn write_all(socket: Plain, content: &[u8], pieces: usize) {
+    async fn write_all(mut socket: Plain, content: &[u8], pieces: usize) {
         let mut rest = content;
         while !rest.is_empty() {
             let (head, tail) = rest.split_at(rest.len().min(if pieces == 1 { rest.len() } else { 100 }));
@@ -225,10 +194,10 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&content).unwrap();
         file.rewind().unwrap();
-        for (from, to) in pairs().await {
+        for (mut from, to) in pairs().await {
             let file = &file;
             let send = async move {
-                assert_eq!(poll_fn(|cx| from.poll_send(cx, b"head", More::Follows)).await.unwrap(), 4);
+                assert_eq!(poll_fn(|cx| from.poll_write_more(cx, b"head")).await.unwrap(), 4);
                 let mut offset = 0;
                 while poll_fn(|cx| from.poll_sendfile(cx, file, &mut offset, 1 << 20)).await.unwrap() > 0 {}
                 offset

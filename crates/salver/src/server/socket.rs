@@ -115,7 +115,7 @@ impl Io {
     /// Writes some of `bytes`, of which more follows at once.
     pub(crate) fn poll_write_more(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Plain(socket) => socket.poll_send(cx, bytes, More::Follows),
+            Self::Plain(socket) => socket.poll_write_more(cx, bytes),
             Self::Tls(_) | Self::Own(_) => self.poll_write(cx, &[IoSlice::new(bytes)]),
         }
     }
