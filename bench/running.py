@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
+
 from bench.client import HOST, Failed
 from bench.loads import Load
 from bench.process import Tree
@@ -65,7 +67,7 @@ def running(server: Server, around: Surroundings, load: Load | None = None) -> I
             around.programs[server.program],
             around.root,
             Path(scratch),
-            _free_port(),
+            free_port(),
             around.answer,
             load.application if load else "",
             load.threads if load else 0,
@@ -93,13 +95,6 @@ def raise_open_files() -> None:
     """Lets servers have as many descriptors as this process may have: they inherit the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _find_port(process: subprocess.Popen[bytes], server: Server, chosen: int, said: Path) -> int:

@@ -11,7 +11,8 @@ import unittest
 from pathlib import Path
 
 from tests.operate.crew import Clients, children, is_alive
-from tests.operate.test_inside import ask, free_port
+from tests.operate.test_inside import ask
+from tests.ports import free_port
 from tests.python.hosting import Host
 from tests.support import Folder, until
 

@@ -11,13 +11,8 @@ import subprocess
 from typing import Any
 
 from tests.operate.crew import CrewCase, children
+from tests.ports import free_port
 from tests.support import USER, Answer, Server, Wire, salver_command, until
-
-
-def free_port() -> int:
-    """A port that nobody has just now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def ask(port: int, path: str) -> Answer:

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from tests.operate.crew import Clients, CrewCase, children, descriptors, is_alive
-from tests.operate.test_inside import ask, free_port
+from tests.operate.test_inside import ask
+from tests.ports import free_port
 from tests.support import Server, salver_command, until
 
 RELOADS = int(os.environ.get("TEST_RELOADS", "4"))

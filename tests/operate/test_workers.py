@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.operate.crew import Clients, CrewCase, children, is_alive
-from tests.operate.test_inside import ask, free_port
+from tests.operate.test_inside import ask
+from tests.ports import free_port
 from tests.support import Answer, Server, require, until
 
 

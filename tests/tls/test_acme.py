@@ -10,17 +10,10 @@ import ssl
 import subprocess
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.support import PATIENCE, Case, Folder, Server, require, until
 
 DOMAIN = "site.test"
-
-
-def free_port() -> int:
-    """A port that nobody has at the moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-    return port
 
 
 class Acme(Case):
