@@ -6,7 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.support import BUILD, fail, require
+from tests.alone import BUILD, alone
+from tests.support import fail, require
 
 
 def run(script: Path, *arguments: str, seconds: float = 240, packages: tuple[str, ...] = ()) -> str:
@@ -28,10 +29,10 @@ def run(script: Path, *arguments: str, seconds: float = 240, packages: tuple[str
 
 
 def _install(*packages: str) -> None:
-    if all((BUILD / "node_modules" / package).is_dir() for package in packages):
-        return
-    BUILD.mkdir(exist_ok=True)
     quiet = ["--silent", "--no-audit", "--no-fund"]
     command = [require("npm"), "install", *quiet, "--prefix", str(BUILD), *packages]
-    if subprocess.run(command, check=False).returncode != 0:
-        fail(f"{' and '.join(packages)} are not installed: {' '.join(command)}")
+    with alone("node_modules"):
+        if all((BUILD / "node_modules" / package).is_dir() for package in packages):
+            return
+        if subprocess.run(command, check=False).returncode != 0:
+            fail(f"{' and '.join(packages)} are not installed: {' '.join(command)}")

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 OLDEST = (3, 9)
+# By its real path: whichever environment a suite runs in, it is to find the same.
 PROBE = (
-    "import sys, {module}; "
+    "import os, sys, {module}; "
     "sys.implementation.name == 'cpython' or sys.exit(1); "
-    "print('%d.%d' % sys.version_info[:2], sys.executable)"
+    "print('%d.%d' % sys.version_info[:2], os.path.realpath(sys.executable))"
 )
 
 

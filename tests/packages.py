@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 
-from tests.support import BUILD, fail
+from tests.alone import BUILD
+from tests.support import fail
 
 
 def within(suite: str, *packages: str) -> None:

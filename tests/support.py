@@ -25,11 +25,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Union, final
 
+from tests.alone import alone
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-BUILD = REPOSITORY / "build"
 PATIENCE = 15.0  # seconds an event may take on a busy machine; nobody waits that long for one that comes
 
 StrPath = Union[str, Path]
@@ -434,10 +435,10 @@ def install(package: str) -> None:
     """Install a Debian package, where this is Debian and root."""
     if USER.root and shutil.which("apt-get"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for arguments in (["update"], ["install", "-y", "--no-install-recommends", package]):
-            subprocess.run(
-                ["apt-get", "-q", *arguments], env=environment, stdout=subprocess.DEVNULL, check=False
-            )
+        with alone("packages"):
+            for arguments in (["update"], ["install", "-y", "--no-install-recommends", package]):
+                command = ["apt-get", "-q", *arguments]
+                subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
 
 
 def require(program: str, package: str | None = None) -> str:

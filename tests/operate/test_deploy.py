@@ -7,7 +7,8 @@ import subprocess
 import sys
 import unittest
 
-from tests.support import BUILD, REPOSITORY, require, salver_command
+from tests.alone import BUILD
+from tests.support import REPOSITORY, require, salver_command
 
 DEPLOY = REPOSITORY / "deploy"
 

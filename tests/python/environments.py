@@ -1,7 +1,7 @@
 """An environment for every CPython at hand, with the project's wheel; the newest also has what requirements.txt lists.
 
-They lie below build/python and are kept: made anew when the interpreter or requirements.txt changed, and given the wheel
-again when it changed. `TEST_WHEELS` names a folder of wheels to use in place of building them; `TEST_PYTHONS=3.9,3.13`
+They lie below build/python and are kept: made anew when the interpreter or requirements.txt changed, and given their wheels
+again when these changed. `TEST_WHEELS` names a folder of wheels to use in place of building them; `TEST_PYTHONS=3.9,3.13`
 leaves the other versions out.
 """
 
@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.alone import BUILD
 from tests.interpreters import interpreters
-from tests.support import BUILD, REPOSITORY, fail
+from tests.support import REPOSITORY, fail
 
 FOLDER = BUILD / "python"
 WHEELS = BUILD / "wheels"
@@ -91,17 +92,23 @@ def install(program: Path, *arguments: str) -> None:
     run([*pip, "install", "--quiet", "--disable-pip-version-check", *arguments])
 
 
-def built_wheels(builders: list[str]) -> Path:
-    """The folder of wheels; built by maturin unless one is named. It is empty where only oracles are asked."""
+def built_wheels(builders: Sequence[str]) -> Path:
+    """The folder of a wheel for each of the interpreters, built by maturin unless a folder is named.
+
+    For the last one as it is published; for the others without optimisation, which takes seconds in the place of minutes,
+    and with every check of overflows and of what is assumed. It is empty where only oracles are asked.
+    """
     if named := os.environ.get("TEST_WHEELS"):
         return Path(named)
     project = next((path for path in PROJECTS if (path / "pyproject.toml").exists()), None)
     if project is None:
         return WHEELS
     shutil.rmtree(WHEELS, ignore_errors=True)
-    tools = _tools()
-    command = [str(tools / "maturin"), "build", "--release", "--locked", "--out", str(WHEELS)]
-    run([*command, "--interpreter", *builders], project)
+    command = [str(_tools() / "maturin"), "build", "--locked", "--out", str(WHEELS), "--profile"]
+    *others, published = builders
+    for profile, chosen in (("dev", others), ("release", [published])):
+        if chosen:
+            run([*command, profile, "--interpreter", *chosen], project)
     return WHEELS
 
 
