@@ -124,6 +124,7 @@ fn unsafe_stands_in_named_files_with_its_reason() {
         "crates/salver-cli/src/supervisor/inherit.rs",
         "crates/salver-py/src/descriptor.rs",
         "crates/salver-py/src/interrupt.rs",
+        "crates/salver-py/src/text.rs",
     ];
     only_in(
         &["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code)"],

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use salver::turns::Turns;
-use salver::{Body, Error};
+use salver::{Body, Error, Request};
 use salver_cli::applications;
 
 use crate::errors;
@@ -27,7 +27,7 @@ mod start;
 
 use environ::Environ;
 use input::Input;
-use start::{Said, Start};
+use start::Start;
 
 /// One application below its mount.
 pub(crate) struct Wsgi {
@@ -45,8 +45,8 @@ impl Wsgi {
         Ok(Self { call, environ: Environ::open(py, &application.prefix, turns.threads() > 1)? })
     }
 
-    fn respond(&self, py: Python<'_>, mut asked: Box<Asked>, exchange: &Arc<Exchange>) -> PyResult<()> {
-        let Asked { request, start, path_info } = &mut *asked;
+    fn respond(&self, py: Python<'_>, asked: &mut Asked, exchange: &Arc<Exchange>) -> PyResult<()> {
+        let Asked { request, start, path_info } = asked;
         let (beginning, body) = (std::mem::take(start), std::mem::take(&mut request.body));
         let has_body = !beginning.is_empty() || !matches!(body, Body::Empty);
         let input = has_body.then(|| Input::new(beginning, body, Arc::clone(exchange))).transpose()?;
@@ -74,11 +74,11 @@ impl Wsgi {
 }
 
 impl Application for Wsgi {
-    fn call(&self, asked: Box<Asked>, exchange: &Arc<Exchange>) -> Result<(), Error> {
+    fn call(&self, mut asked: Box<Asked>, exchange: &Arc<Exchange>) -> Result<(), Error> {
         Python::attach(|py| {
-            let (method, target) = (asked.request.method.clone(), asked.request.target.clone());
-            self.respond(py, asked, exchange).map_err(|error| {
+            self.respond(py, &mut asked, exchange).map_err(|error| {
                 let what = if exchange.is_answered() { "amid its answer" } else { "before its answer" };
+                let Request { method, target, .. } = &asked.request;
                 errors::log(py, &format!("an application raised {what}: {method} {target:?}"), &error);
                 failed()
             })
@@ -113,16 +113,14 @@ fn send(
     head_only: bool,
 ) -> Result<(), Fault> {
     let py = result.py();
-    let Some(said) = start.get().said() else {
-        return send_pieces(result, start, exchange, head_only); // behind what write() has sent
-    };
+    if let Some(whole) = whole(result)? {
+        return start.get().answer_whole(py, whole);
+    }
     if let Ok(file) = result.cast_exact::<file::FileWrapper>()
+        && let Some(said) = start.get().said()
         && let Some(body) = file.get().range(py, said.declared)?
     {
         return Ok(start.get().answer(Some(body)).map(drop)?);
-    }
-    if let Some(whole) = whole(result)? {
-        return Ok(send_whole(whole, said, start, exchange)?);
     }
     send_pieces(result, start, exchange, head_only)
 }
@@ -180,27 +178,6 @@ pub(crate) fn bytes_of(object: &Bound<'_, PyAny>) -> PyResult<Bytes> {
             Python::attach(|_| ());
             Ok(Bytes::from_owner(PyBackedBytes::from(bytes.clone())))
         }
-    }
-}
-
-/// Answers with content that is all there: with its length, or as the application said it is.
-fn send_whole(whole: Bytes, said: Said, start: &Bound<'_, Start>, exchange: &Arc<Exchange>) -> PyResult<()> {
-    match said.declared.filter(|_| !said.is_bodiless) {
-        Some(declared) if declared < whole.len() as u64 => {
-            tracing::error!(
-                "an application gave {} bytes and said Content-Length: {declared}; the rest is cut off",
-                whole.len()
-            );
-            let fits = usize::try_from(declared).unwrap_or(usize::MAX);
-            start.get().answer(Some(whole.slice(..fits).into())).map(drop)
-        }
-        Some(declared) if declared > whole.len() as u64 => {
-            // Too little: what there is goes out, and the connection ends, which tells the client.
-            start.get().answer(None)?;
-            let _ = exchange.push(whole, |wait| start.py().detach(wait));
-            Ok(())
-        }
-        _ => start.get().answer(Some(whole.into())).map(drop),
     }
 }
 

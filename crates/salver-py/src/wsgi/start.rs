@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use pyo3::exceptions::{PyAssertionError, PyOSError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -48,15 +49,47 @@ impl Start {
     /// What the application has said of its answer, if that waits for content.
     pub(crate) fn said(&self) -> Option<Said> {
         match &*self.stage() {
-            Stage::Said(head) => {
-                Some(Said { declared: head.declared, is_bodiless: self.head_only || head.is_bodiless() })
-            }
+            Stage::Said(head) => Some(self.said_by(head)),
             Stage::Silent | Stage::Sent(_) => None,
         }
     }
 
     /// Answers, unless that was done: with `body`, or with pieces that follow. Whether nobody wants to see them.
     pub(crate) fn answer(&self, body: Option<Body>) -> PyResult<bool> {
+        self.answer_by(|said| match body {
+            // Too little content where a length was declared: a stream that ends early, not a body that hides it.
+            Some(Body::Empty) if said.declared.is_some_and(|declared| declared > 0) && !said.is_bodiless => {
+                self.exchange.body()
+            }
+            Some(body) => body,
+            None => self.exchange.body(),
+        })
+    }
+
+    /// Answers with content that is all there, with its length or as the application said it is; behind what `write` has sent, if it has.
+    pub(crate) fn answer_whole(&self, py: Python<'_>, whole: Bytes) -> Result<(), super::Fault> {
+        let length = whole.len() as u64;
+        let mut whole = Some(whole);
+        let is_bodiless = self.answer_by(|said| match said.declared.filter(|_| !said.is_bodiless) {
+            // Too little: what there is goes out, and the connection ends, which tells the client.
+            Some(declared) if declared > length => self.exchange.body(),
+            Some(declared) if declared < length => {
+                tracing::error!(
+                    "an application gave {length} bytes and said Content-Length: {declared}; the rest is cut off"
+                );
+                let fits = usize::try_from(declared).unwrap_or(usize::MAX);
+                whole.take().unwrap_or_default().slice(..fits).into()
+            }
+            _ => whole.take().unwrap_or_default().into(),
+        })?;
+        match whole.filter(|whole| !whole.is_empty() && !is_bodiless) {
+            Some(whole) => Ok(self.exchange.push(whole, |wait| py.detach(wait))?),
+            None => Ok(()),
+        }
+    }
+
+    /// Answers, unless that was done, with the body that `choose` makes of what the application has said. Whether nobody wants to see it.
+    fn answer_by(&self, choose: impl FnOnce(Said) -> Body) -> PyResult<bool> {
         let mut stage = self.stage();
         let head = match std::mem::replace(&mut *stage, Stage::Silent) {
             Stage::Said(head) => head,
@@ -70,18 +103,16 @@ impl Start {
                 ));
             }
         };
-        let is_bodiless = self.head_only || head.is_bodiless();
-        *stage = Stage::Sent(is_bodiless);
+        let said = self.said_by(&head);
+        *stage = Stage::Sent(said.is_bodiless);
         drop(stage);
-        // Too little content where a length was declared: a stream that ends early, not a body that hides it.
-        let is_short = head.declared.is_some_and(|declared| declared > 0);
-        let body = match body {
-            Some(Body::Empty) if is_short && !is_bodiless => self.exchange.body(),
-            Some(body) => body,
-            None => self.exchange.body(),
-        };
+        let body = choose(said);
         self.exchange.give(Ok(head.into_response(body)));
-        Ok(is_bodiless)
+        Ok(said.is_bodiless)
+    }
+
+    fn said_by(&self, head: &Head) -> Said {
+        Said { declared: head.declared, is_bodiless: self.head_only || head.is_bodiless() }
     }
 
     /// Sends one piece of the body; headers leave with the first that is not empty.
@@ -106,20 +137,22 @@ impl Start {
         headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let exc_info = exc_info.filter(|info| !info.is_none());
-        match (&*self.stage(), exc_info) {
+        // Before the lock is taken: what is parsed may be code of the application, which may come here.
+        let head = head::parse(status, headers);
+        let mut stage = self.stage();
+        match (&*stage, exc_info.filter(|info| !info.is_none())) {
             (Stage::Sent(_), Some(info)) => {
-                let info = info.cast::<PyTuple>()?;
-                return Err(PyErr::from_value(info.get_item(1)?));
+                drop(stage);
+                Err(PyErr::from_value(info.cast::<PyTuple>()?.get_item(1)?))
             }
             (Stage::Said(_) | Stage::Sent(_), None) => {
-                return Err(PyAssertionError::new_err("start_response was called twice without exc_info"));
+                Err(PyAssertionError::new_err("start_response was called twice without exc_info"))
             }
-            (Stage::Silent | Stage::Said(_), _) => {}
+            (Stage::Silent | Stage::Said(_), _) => {
+                *stage = Stage::Said(head?);
+                Ok(())
+            }
         }
-        let head = head::parse(status, headers)?;
-        *self.stage() = Stage::Said(head);
-        Ok(())
     }
 
     fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
