@@ -21,21 +21,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-#: In the order in which they begin. Those that host applications need what is built for all of them beside the first few; of
-#: these the longest is first.
+#: In the order in which they begin. Those that host applications are the last, since what they need is built beside the others, and
+#: of these the longest is the first.
 SUITES = (
     "http2",
     "tls",
     "browser",
     "faults",
+    "install",
+    "cgi_programs",
+    "clients",
+    "cpython",
+    "differential",
     "python",
     "operate",
     "asgi",
-    "cgi_programs",
-    "clients",
-    "install",
-    "cpython",
-    "differential",
 )
 HOSTING = ("python", "operate", "asgi")
 JOBS = max(int(os.environ.get("TEST_JOBS", "2")), 1)
