@@ -32,7 +32,8 @@ mod text;
 mod wsgi;
 
 /// The extension below the package `salver`.
-#[pymodule]
+// The interpreter without its lock has not been tried: there it is to take the lock again.
+#[pymodule(gil_used = true)]
 mod _salver {
     #[pymodule_export]
     use super::command::{main, serve};
