@@ -68,8 +68,8 @@ class Acme(Case):
 
     def spawn(self, command: list[str]) -> None:
         """A program that ends with the test."""
-        # A nonce that is refused is tried anew, twice: with more than one in 20 of them refused, as pebble has it, an order in 12
-        # would meet three in a row, and be given up as it should be.
+        # One nonce in 20 is refused, which is pebble's own measure, and tried anew, twice. Of one in 5, an order in 12 met three in
+        # a row, and was given up for two minutes.
         environment = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "5"}
         with open(self.kept.path / "pebble.log", "ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
