@@ -19,6 +19,7 @@ use crate::http1::head::Malformed;
 use crate::request::{Peer, Request};
 use crate::rfc::accept::Codings;
 use crate::rfc::forwarded::Scheme;
+use crate::rfc::list;
 use crate::rfc::path::SafePath;
 use crate::route::Found;
 use crate::site::Site;
@@ -177,7 +178,7 @@ fn panicked() -> Error {
 impl Asked {
     fn of(request: &Request) -> Self {
         Self {
-            accept: request.headers.get(header::ACCEPT).cloned(),
+            accept: list::lines(&request.headers, &header::ACCEPT).next().cloned(),
             codings: Codings::parse(&request.headers),
             scheme: request.peer.scheme,
         }

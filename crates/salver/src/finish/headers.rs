@@ -5,6 +5,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::handler::Response;
 use crate::rfc::forwarded::Scheme;
+use crate::rfc::list;
 use crate::start_error::StartError;
 
 /// Headers to add to responses.
@@ -67,7 +68,7 @@ impl Headers {
     pub(crate) fn apply(&self, scheme: Scheme, response: &mut Response) {
         let status = response.status();
         let headers = response.headers_mut();
-        if !headers.contains_key(header::SERVER) {
+        if !list::has(headers, &header::SERVER) {
             headers.insert(header::SERVER, SERVER);
         }
         if let (Some(hsts), Scheme::Https) = (&self.hsts, scheme) {

@@ -6,6 +6,8 @@ use std::net::Ipv6Addr;
 
 use memchr::memchr;
 
+use super::field;
+
 /// A host and port that are well-formed; what the host means is not looked at.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Authority {
@@ -22,34 +24,33 @@ impl Authority {
                 rest.get(1..)?
             }
             None => {
-                let (name, rest) = authority.split_at(memchr(b':', authority).unwrap_or(authority.len()));
-                is_name(name).then_some(rest)?
+                let (name, rest) = authority.split_at(name_length(authority)?);
+                (!name.is_empty()).then_some(rest)?
             }
         };
         let port = match rest {
             b"" | b":" => None,
-            // `parse` alone would take a sign.
-            [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
-                Some(str::from_utf8(digits).ok()?.parse().ok()?)
-            }
+            [b':', digits @ ..] => Some(field::parse_length(digits)?.try_into().ok()?),
             _ => return None,
         };
         Some(Self { port })
     }
 }
 
-/// A `reg-name` or IPv4 address that is not empty; without the comma, which a list of hosts would hide behind.
-fn is_name(mut name: &[u8]) -> bool {
-    let found = !name.is_empty();
-    while let [first, rest @ ..] = name {
-        name = match (first, rest) {
-            (b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~', _) => rest,
-            (b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=', _) => rest,
-            (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
-            _ => return false,
+/// How long the `reg-name` or IPv4 address is that goes to a colon or to the end; without the comma, which a list of hosts would hide
+/// behind.
+fn name_length(authority: &[u8]) -> Option<usize> {
+    let mut bytes = authority.iter();
+    loop {
+        let left = bytes.len();
+        match bytes.next() {
+            Some(b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~') => {}
+            Some(b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=') => {}
+            Some(b'%') if bytes.next()?.is_ascii_hexdigit() && bytes.next()?.is_ascii_hexdigit() => {}
+            None | Some(b':') => return Some(authority.len() - left),
+            Some(_) => return None,
         }
     }
-    found
 }
 
 #[cfg(test)]

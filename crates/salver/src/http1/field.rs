@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, StatusCode, Version};
-use memchr::memchr;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 
 use super::Fault;
 use super::head::Framing;
+use crate::rfc::list;
 
 /// Splits a line without its line end into the name and the place of the value. The value's bytes are not looked at:
 /// [`http::HeaderValue`] refuses every control byte but HTAB.
@@ -16,7 +16,8 @@ pub(super) fn parse(line: &[u8]) -> Result<(HeaderName, Range<usize>), Fault> {
         // RFC 9112 §5.2 and §2.2: neither a folded line nor one that hides from another reader.
         return Err(Fault::bad("A header line begins with a space"));
     }
-    let colon = memchr(b':', line).ok_or_else(|| Fault::bad("A header line has no colon"))?;
+    let colon = line.iter().position(|byte| *byte == b':'); // names are short: a loop is through before `memchr` has begun
+    let colon = colon.ok_or_else(|| Fault::bad("A header line has no colon"))?;
     let (name, value) = line.split_at(colon);
     // Every byte is a token's, so there is no space before the colon (§5.1) either.
     let name = HeaderName::from_bytes(name).map_err(|_| Fault::bad("A header's name is not a token"))?;
@@ -42,9 +43,9 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 
 /// RFC 9112 §6.3, without its leniencies.
 pub(super) fn framing(headers: &HeaderMap, version: Version) -> Result<Framing, Fault> {
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let mut lengths = list::lines(headers, &CONTENT_LENGTH);
     let length = lengths.next();
-    if headers.contains_key(TRANSFER_ENCODING) {
+    if list::has(headers, &TRANSFER_ENCODING) {
         // SECURITY: two readers that believe different ones of the two take the content for a request.
         if length.is_some() {
             return Err(Fault::bad("Content-Length beside Transfer-Encoding"));
@@ -81,7 +82,7 @@ fn transfer_encoding(headers: &HeaderMap) -> Result<(), Fault> {
     let malformed = || Fault::bad("Transfer-Encoding is malformed");
     let mut chunked = false;
     let mut unknown = false;
-    for value in headers.get_all(TRANSFER_ENCODING) {
+    for value in list::lines(headers, &TRANSFER_ENCODING) {
         for coding in value.as_bytes().split(|byte| *byte == b',') {
             let name = coding.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
             if chunked || name.is_empty() || !name.iter().all(|byte| is_token_byte(*byte)) {
@@ -103,11 +104,15 @@ fn transfer_encoding(headers: &HeaderMap) -> Result<(), Fault> {
 /// Whether `Connection` says `close`, and whether it says `keep-alive` (RFC 9112 §9.3).
 pub(super) fn connection(headers: &HeaderMap) -> (bool, bool) {
     let (mut close, mut keep_alive) = (false, false);
-    for value in headers.get_all(CONNECTION) {
-        for option in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            close |= option.eq_ignore_ascii_case(b"close");
-            keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-        }
+    for value in list::lines(headers, &CONNECTION) {
+        close |= names(value, b"close");
+        keep_alive |= names(value, b"keep-alive");
     }
     (close, keep_alive)
+}
+
+/// Whether a line of `Connection` names this option.
+pub(super) fn names(line: &HeaderValue, option: &[u8]) -> bool {
+    let mut named = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    named.any(|named| named.eq_ignore_ascii_case(option))
 }

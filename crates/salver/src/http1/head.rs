@@ -8,14 +8,15 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, EXPECT, HOST};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use memchr::{memchr, memchr3};
 
 use super::authority::Authority;
 use super::line::{Form, RequestLine};
 use super::{Fault, Limits, field};
 use crate::request::Target;
+use crate::rfc::list;
 
 /// A request head that passed every rule.
 #[derive(Clone, Debug)]
@@ -190,9 +191,9 @@ fn assemble(
     fields: usize,
 ) -> Result<Box<Head>, Fault> {
     let version = request_line.version;
-    let mut headers = parse_fields(raw, line_len + 2, fields)?;
+    let (mut headers, noted) = parse_fields(raw, line_len + 2, fields)?;
     check_host(&headers, version)?;
-    if headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
+    if noted.holds(Noted::CONTENT_TYPE) && list::lines(&headers, &CONTENT_TYPE).nth(1).is_some() {
         // An environ has room for one: which one a gateway or a filter before us saw cannot be known.
         return Err(Fault::bad("There is more than one Content-Type header"));
     }
@@ -204,9 +205,15 @@ fn assemble(
             Target::new(rooted(raw.slice(rest.clone()))).at(raw.slice(origin.clone()))
         }
     };
-    let framing = field::framing(&headers, version)?;
-    let (close, keep_alive_asked) = field::connection(&headers);
-    let expect_continue = expects_continue(&headers, version)?;
+    let framing = match noted.holds(Noted::FRAMING) {
+        true => field::framing(&headers, version)?,
+        false => Framing::None,
+    };
+    let (close, keep_alive_asked) = match noted.holds(Noted::CONNECTION) {
+        true => field::connection(&headers),
+        false => (false, false),
+    };
+    let expect_continue = noted.holds(Noted::EXPECT) && expects_continue(&headers, version)?;
     // Made where it lies.
     let head = Head {
         line: raw.slice(..line_len),
@@ -222,10 +229,37 @@ fn assemble(
     Ok(Box::write(Box::new_uninit(), head))
 }
 
+/// Which of the fields that decide how a head is read there are: noted as they come, since most heads have one of them or none, and each
+/// search costs as much as reading a line.
+#[derive(Clone, Copy, Default)]
+struct Noted(u8);
+
+impl Noted {
+    const CONNECTION: Self = Self(1);
+    const CONTENT_TYPE: Self = Self(2);
+    const EXPECT: Self = Self(4);
+    const FRAMING: Self = Self(8);
+
+    fn note(&mut self, name: &HeaderName) {
+        self.0 |= match name {
+            _ if *name == CONNECTION => Self::CONNECTION.0,
+            _ if *name == CONTENT_TYPE => Self::CONTENT_TYPE.0,
+            _ if *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING => Self::FRAMING.0,
+            _ if *name == EXPECT => Self::EXPECT.0,
+            _ => 0,
+        };
+    }
+
+    fn holds(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
 /// Reads the field lines from `start` on, up to the empty line.
-fn parse_fields(raw: &Bytes, start: usize, fields: usize) -> Result<HeaderMap, Fault> {
+fn parse_fields(raw: &Bytes, start: usize, fields: usize) -> Result<(HeaderMap, Noted), Fault> {
     let too_many = |_| too_large("Too many headers");
     let mut headers = HeaderMap::try_with_capacity(fields).map_err(too_many)?;
+    let mut noted = Noted::default();
     let mut at = start;
     while let Some(length) = memchr(b'\r', raw.get(at..).unwrap_or_default()).filter(|length| *length > 0) {
         let line = raw.get(at..at + length).unwrap_or_default();
@@ -233,11 +267,12 @@ fn parse_fields(raw: &Bytes, start: usize, fields: usize) -> Result<HeaderMap, F
         let value = value_of(raw.slice(at + value.start..at + value.end))?;
         // SECURITY: an environ spells `-` as `_` too, so `Content_Length` could pose as another field (RFC 3875 §4.1.18).
         if !name.as_str().contains('_') {
+            noted.note(&name);
             headers.try_append(name, value).map_err(too_many)?;
         }
         at += length + 2;
     }
-    Ok(headers)
+    Ok((headers, noted))
 }
 
 fn value_of(value: Bytes) -> Result<HeaderValue, Fault> {
@@ -246,7 +281,7 @@ fn value_of(value: Bytes) -> Result<HeaderValue, Fault> {
 
 /// RFC 9112 §3.2: one good Host, which only HTTP/1.0 may leave out; an empty one is legal.
 fn check_host(headers: &HeaderMap, version: Version) -> Result<(), Fault> {
-    let mut hosts = headers.get_all(HOST).iter();
+    let mut hosts = list::lines(headers, &HOST);
     match (hosts.next(), hosts.next()) {
         (None, _) if version == Version::HTTP_10 => Ok(()),
         (None, _) => Err(Fault::bad("The Host header is missing")),
@@ -268,7 +303,7 @@ fn rooted(rest: Bytes) -> Bytes {
 /// RFC 9110 §10.1.1: the one expectation there is; HTTP/1.0 has none.
 fn expects_continue(headers: &HeaderMap, version: Version) -> Result<bool, Fault> {
     let mut expected = false;
-    for value in headers.get_all(EXPECT).iter().filter(|_| version == Version::HTTP_11) {
+    for value in list::lines(headers, &EXPECT).filter(|_| version == Version::HTTP_11) {
         if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
             return Err(Fault::new(
                 StatusCode::EXPECTATION_FAILED,

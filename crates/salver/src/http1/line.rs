@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use http::{Method, StatusCode, Version};
-use memchr::{memchr, memchr3, memrchr};
+use memchr::{memchr, memchr3};
 
 use super::Fault;
 use super::authority::Authority;
@@ -27,8 +27,10 @@ pub(super) enum Form {
 
 impl RequestLine {
     pub(super) fn parse(line: &[u8]) -> Result<Self, Fault> {
+        let is_space = |byte: &u8| *byte == b' ';
         // RFC 9113 §3.4: HTTP/2 chose this line so that it is refused here.
-        let (method_end, target_end) = match (memchr(b' ', line), memrchr(b' ', line)) {
+        let (method_end, target_end) = match (line.iter().position(is_space), line.iter().rposition(is_space))
+        {
             (Some(first), Some(last)) if first < last && line != b"PRI * HTTP/2.0" => (first, last),
             _ => return Err(bad_syntax(line)), // and HTTP/0.9, which has no version
         };

@@ -5,15 +5,14 @@
 //! byte but HTAB.
 
 use std::io::Write as _;
-use std::iter;
 use std::ops::Deref;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, DATE, ETAG, UPGRADE, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, ETAG, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, StatusCode, Version};
-use memchr::memchr_iter;
 
 use super::field;
+use crate::rfc::list;
 
 /// What decides the framing of an answer beside the answer itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +101,7 @@ pub fn write_head(
 ) -> Result<Written, BadReply> {
     let plan = Plan::of(asked, status, headers, length)?;
     write_status(out, asked.protocol, status, reason);
-    if !headers.contains_key(DATE) {
+    if !plan.dated {
         write_field(out, b"Date", date);
     }
     copy_fields(out, headers);
@@ -114,7 +113,7 @@ pub fn write_head(
         write_field(out, b"Transfer-Encoding", b"chunked");
     }
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        for protocol in headers.get_all(UPGRADE) {
+        for protocol in list::lines(headers, &UPGRADE) {
             write_field(out, b"Upgrade", protocol.as_bytes());
         }
         write_field(out, b"Connection", b"upgrade");
@@ -127,6 +126,18 @@ pub fn write_head(
     Ok(plan.written)
 }
 
+/// The head of a response of which there is nothing but its status, and which ends its connection.
+pub(crate) fn write_bare(out: &mut Vec<u8>, asked: &Asked, status: StatusCode, date: &[u8]) -> Written {
+    write_status(out, asked.protocol, status, None);
+    write_field(out, b"Date", date);
+    write_field(out, b"Content-Length", b"0");
+    if asked.protocol == Version::HTTP_11 {
+        write_field(out, b"Connection", b"close");
+    }
+    out.extend_from_slice(b"\r\n");
+    Written { framing: BodyFraming::None, keep_alive: false }
+}
+
 /// Appends a `103 Early Hints` (RFC 8297), which only a client of HTTP/1.1 may be sent.
 pub fn write_early_hints(out: &mut Vec<u8>, headers: &HeaderMap) {
     write_status(out, Version::HTTP_11, StatusCode::EARLY_HINTS, None);
@@ -137,11 +148,11 @@ pub fn write_early_hints(out: &mut Vec<u8>, headers: &HeaderMap) {
 /// The head of 101 Switching Protocols; `headers` names the protocol in its `Upgrade` (RFC 9110 §7.8).
 pub(crate) fn write_switching(out: &mut Vec<u8>, headers: &HeaderMap, date: &[u8]) {
     write_status(out, Version::HTTP_11, StatusCode::SWITCHING_PROTOCOLS, None);
-    if !headers.contains_key(DATE) {
+    if !list::has(headers, &DATE) {
         write_field(out, b"Date", date);
     }
     write_field(out, b"Connection", b"Upgrade");
-    for protocol in headers.get_all(UPGRADE) {
+    for protocol in list::lines(headers, &UPGRADE) {
         write_field(out, b"Upgrade", protocol.as_bytes());
     }
     copy_fields(out, headers);
@@ -181,6 +192,8 @@ impl Deref for ChunkHead {
 /// What is to be said of framing; decided before anything is written.
 pub(crate) struct Plan {
     pub(crate) content_length: Option<u64>,
+    /// Whether the handler gave a date of its own.
+    pub(crate) dated: bool,
     pub(crate) written: Written,
 }
 
@@ -211,9 +224,13 @@ impl Plan {
                 None => (BodyFraming::UntilClose, None),
             },
         };
-        let (close, _) = field::connection(headers);
+        let (mut close, mut dated) = (false, false);
+        for (name, value) in headers {
+            dated |= name == DATE;
+            close |= name == CONNECTION && field::names(value, b"close");
+        }
         let keep_alive = asked.keep_alive && !close && framing != BodyFraming::UntilClose;
-        Ok(Self { content_length, written: Written { framing, keep_alive } })
+        Ok(Self { content_length, dated, written: Written { framing, keep_alive } })
     }
 }
 
@@ -226,7 +243,7 @@ impl Asked {
 
 /// The one valid `Content-Length` of a handler.
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let mut lengths = list::lines(headers, &CONTENT_LENGTH);
     match (lengths.next(), lengths.next()) {
         (Some(length), None) => field::parse_length(length.as_bytes()),
         _ => None,
@@ -263,13 +280,13 @@ pub fn write_name(out: &mut Vec<u8>, name: &HeaderName) {
     if let Some((_, spelled)) = SPELLED.iter().find(|(known, _)| known == name) {
         return out.extend_from_slice(spelled);
     }
-    let name = name.as_str().as_bytes();
     let start = out.len();
-    out.extend_from_slice(name);
-    for at in iter::once(0).chain(memchr_iter(b'-', name).map(|dash| dash + 1)) {
-        if let Some(byte) = out.get_mut(start + at) {
-            byte.make_ascii_uppercase();
-        }
+    out.extend_from_slice(name.as_str().as_bytes());
+    let mut rest = out.get_mut(start..).unwrap_or_default();
+    while let [first, behind @ ..] = rest {
+        first.make_ascii_uppercase();
+        let word = behind.iter().position(|byte| *byte == b'-').unwrap_or(behind.len());
+        rest = behind.get_mut(word + 1..).unwrap_or_default();
     }
 }
 

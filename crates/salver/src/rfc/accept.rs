@@ -62,12 +62,18 @@ impl Coding {
 }
 
 impl Codings {
+    /// Nothing but identity.
+    const IDENTITY: Self = Self { quality: [Some(0), None, None, None] };
+
     /// Reads the `Accept-Encoding` lines. Without one, only identity is taken: the RFC would allow any, no client means it.
     #[must_use]
     pub fn parse(headers: &HeaderMap) -> Self {
+        if !list::has(headers, &ACCEPT_ENCODING) {
+            return Self::IDENTITY;
+        }
         let mut named = [None; Coding::ALL.len()];
         let mut others = None;
-        for (name, quality) in members(headers, ACCEPT_ENCODING).filter_map(weighed) {
+        for (name, quality) in members(headers, &ACCEPT_ENCODING).filter_map(weighed) {
             match Coding::parse(name) {
                 // Every position is there: `named` is as long as `ALL`.
                 Some(coding) => {
@@ -122,7 +128,7 @@ pub fn prefer(headers: &HeaderMap, offered: &[&str]) -> Option<usize> {
     let mut any = false;
     // For each offer, how specific the range was that it matched best, and its quality.
     let mut found = vec![(0, 0); offered.len()];
-    for (range, quality) in members(headers, ACCEPT).filter_map(media_range) {
+    for (range, quality) in members(headers, &ACCEPT).filter_map(media_range) {
         any = true;
         for (offer, best) in offered.iter().zip(&mut found) {
             if let Some(specific) = specificity(range, offer.as_bytes()) {
@@ -139,8 +145,8 @@ pub fn prefer(headers: &HeaderMap, offered: &[&str]) -> Option<usize> {
 }
 
 /// The members of a list field, over all its lines.
-fn members(headers: &HeaderMap, field: HeaderName) -> impl Iterator<Item = &[u8]> {
-    headers.get_all(field).into_iter().flat_map(|value| list::split(value.as_bytes(), b','))
+fn members<'h>(headers: &'h HeaderMap, field: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    list::lines(headers, field).flat_map(|value| list::split(value.as_bytes(), b','))
 }
 
 /// A coding and its quality, 1 if it has none; `None` if the quality is malformed.

@@ -7,7 +7,7 @@ pub mod content_type;
 pub mod date;
 pub mod etag;
 pub mod forwarded;
-mod list;
+pub(crate) mod list;
 pub mod ows;
 pub mod path;
 pub mod precondition;

@@ -45,8 +45,9 @@ impl SafePath {
     /// [`BadPath`] for `%00` or NUL.
     pub fn parse(raw: &[u8]) -> Result<Self, BadPath> {
         // Decoded before it is split, so that no spelling of a dot or a slash escapes the rules below.
-        let decoded = decode(raw);
-        if memchr::memchr(0, &decoded).is_some() {
+        let plain = memchr::memchr2(b'%', 0, raw).is_none(); // as most are: one look for both
+        let decoded = if plain { raw.into() } else { decode(raw) };
+        if !plain && decoded.contains(&0) {
             return Err(BadPath);
         }
         let mut name = Vec::with_capacity(decoded.len());

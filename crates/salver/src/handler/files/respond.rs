@@ -115,6 +115,7 @@ fn varying(head: &Head, error: Error) -> Error {
 fn not_modified(head: &Head) -> Response {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().reserve(4); // with what every response says
     for name in [header::ETAG, header::LAST_MODIFIED, header::VARY] {
         if let Some(value) = head.headers.get(&name) {
             response.headers_mut().insert(name, value.clone());

@@ -2,8 +2,8 @@
 
 use std::task::{Context, Poll, ready};
 
-use http::Method;
 use http::response::Parts;
+use http::{Method, StatusCode};
 
 use super::Next;
 use super::read::{Gone, Upload, UploadState};
@@ -12,19 +12,31 @@ use super::wire::{Client, Wire};
 use crate::answer::{self, Begun};
 use crate::body::Body;
 use crate::finish::log::{Outcome, Seen};
+use crate::guard::Permit;
 use crate::http1::Fault;
 use crate::http1::body::BodyReader;
 use crate::http1::head::{Framing, Head, Malformed};
 use crate::http1::incoming;
-use crate::http1::reply::{self, Asked};
+use crate::http1::reply::{self, Asked, Written};
 use crate::interim::Interim;
 use crate::request::Request;
 use crate::server::socket::More;
 use crate::upgrade::Upgrade;
 
+/// An answer whose head is written.
+struct Made {
+    status: StatusCode,
+    written: Written,
+    content: Body,
+    /// For the access log, once it is sent.
+    seen: Seen,
+    /// The request's place among those under way, until it is sent.
+    permit: Option<Permit>,
+}
+
 impl Wire<'_> {
     /// Answers one request; what is left of its body is read, so that it is never taken for the next one.
-    pub(super) async fn exchange(&mut self, mut head: Box<Head>) -> Next {
+    pub(super) async fn exchange(&mut self, head: Box<Head>) -> Next {
         let shared = &**self.shared;
         let mut asked = Asked {
             protocol: shared.options.protocol.into(),
@@ -34,27 +46,13 @@ impl Wire<'_> {
         };
         self.client = if asked.keep_alive { Client::Open } else { Client::OnLast };
         let (mut upload, body) = self.upload(&head);
-        // In a block, so that what waits for the answer and what sends it lie in the same place, and the latter keeps no head.
-        let (status, written, content, seen, permit) = {
-            let line = std::mem::take(&mut head.line);
-            let mut begun = answer::begin(&shared.site, self.request(head, body), line);
-            let response = match self.wait_for(&mut upload, &mut begun).await {
-                Ok(fault) => begun.finish(fault),
-                Err(Gone) => return Next::Close,
+        let Made { status, written, content, seen, permit } =
+            match self.make(&mut upload, &mut asked, head, body).await {
+                Ok(made) => made,
+                Err(next) => return next,
             };
-            if let Some(upgrade) = response.extensions_mut().remove::<Upgrade>() {
-                let head = std::mem::take(response).into_parts().0;
-                let seen = begun.seen;
-                drop(begun.permit);
-                return Box::pin(self.upgrade(upgrade, head, seen)).await;
-            }
-            asked.keep_alive = asked.keep_alive && !shared.is_stopping() && upload.may_end_well();
-            self.interim.close();
-            let written = self.write_head(&asked, response);
-            (response.status(), written, std::mem::take(response.body_mut()), begun.seen, begun.permit)
-        };
         upload.answered();
-        let sent = self.respond(&mut upload, &asked, written, content).await;
+        let sent = self.respond(&mut upload, written, content).await;
         drop(permit);
         let Sent { bytes, complete, keep_alive } = sent;
         shared.site.log.done(seen, Outcome { status, bytes_sent: bytes, complete });
@@ -72,6 +70,36 @@ impl Wire<'_> {
             false if self.has_input() => Next::Linger,
             false => Next::Close,
         }
+    }
+
+    /// Has the answer made, and writes its head. A future of its own: what is needed while it is made lies where what is needed while it
+    /// is sent does, and both together stay below what the allocator gives quickest (1 KiB). An error is what becomes of the
+    /// connection in place of an answer.
+    async fn make(
+        &mut self,
+        upload: &mut Upload,
+        asked: &mut Asked,
+        mut head: Box<Head>,
+        body: Body,
+    ) -> Result<Made, Next> {
+        let shared = &**self.shared;
+        let line = std::mem::take(&mut head.line);
+        let mut begun = answer::begin(&shared.site, self.request(head, body), line);
+        let response = match self.wait_for(upload, &mut begun).await {
+            Ok(fault) => begun.finish(fault),
+            Err(Gone) => return Err(Next::Close),
+        };
+        if let Some(upgrade) = response.extensions_mut().remove::<Upgrade>() {
+            let head = std::mem::take(response).into_parts().0;
+            let seen = begun.seen;
+            drop(begun.permit);
+            return Err(Box::pin(self.upgrade(upgrade, head, seen)).await);
+        }
+        asked.keep_alive = asked.keep_alive && !shared.is_stopping() && upload.may_end_well();
+        self.interim.close();
+        let written = self.write_head(asked, response);
+        let (status, content) = (response.status(), std::mem::take(response.body_mut()));
+        Ok(Made { status, written, content, seen: begun.seen, permit: begun.permit })
     }
 
     fn request(&self, head: Box<Head>, body: Body) -> Request {
@@ -119,11 +147,10 @@ impl Wire<'_> {
             head_only: malformed.line.starts_with(b"HEAD "),
             keep_alive: false,
         };
-        let (response, seen) = answer::refuse(&shared.site, self.peer, malformed);
+        let (mut response, seen) = answer::refuse(&shared.site, self.peer, malformed);
+        let written = self.write_head(&asked, &mut response);
         let status = response.status();
-        let mut nothing = Upload::none();
-        let written = self.write_head(&asked, &response);
-        let sent = self.respond(&mut nothing, &asked, written, response.into_body()).await;
+        let sent = self.respond(&mut Upload::none(), written, response.into_body()).await;
         let Sent { bytes, complete, .. } = sent;
         shared.site.log.done(seen, Outcome { status, bytes_sent: bytes, complete });
         Next::Linger

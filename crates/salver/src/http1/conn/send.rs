@@ -15,7 +15,7 @@ use super::wire::Wire;
 use crate::body::{Body, BoxError, FileRange, Reported, Stream};
 use crate::handler::Response;
 use crate::handler::gateway::Verbatim;
-use crate::http1::reply::{self, Asked, BadReply, BodyFraming, Reason, Written};
+use crate::http1::reply::{self, Asked, BodyFraming, Reason, Written};
 use crate::server::date;
 use crate::server::socket::More;
 
@@ -52,34 +52,28 @@ impl From<Gone> for Cut {
 }
 
 impl Wire<'_> {
-    /// Sends one response whose head has been [written](Self::write_head).
-    pub(super) async fn respond(
-        &mut self,
-        upload: &mut Upload,
-        asked: &Asked,
-        written: Result<Written, BadReply>,
-        body: Body,
-    ) -> Sent {
-        match written {
-            Ok(written) => self.respond_with(upload, written, body).await,
+    /// Puts the head of a response into `output`: before there is a future, which then does not hold it. Where the response cannot be one,
+    /// it becomes a 500 without a word: even its page may not be one.
+    pub(super) fn write_head(&mut self, asked: &Asked, response: &mut Response) -> Written {
+        if response.extensions().get::<Verbatim>().is_some() {
+            return Written { framing: BodyFraming::UntilClose, keep_alive: false };
+        }
+        let reason = response.extensions().get::<Reason>();
+        let (status, headers, length) = (response.status(), response.headers(), response.body().len());
+        let out = &mut self.output;
+        match reply::write_head(out, asked, (status, reason), headers, length, &date::now()) {
+            Ok(written) => written,
             Err(bad) => {
                 tracing::error!("a handler's response cannot be sent: {bad}");
-                self.respond_bare(asked).await
+                *response = Response::new(Body::Empty);
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                reply::write_bare(out, asked, response.status(), &date::now())
             }
         }
     }
 
-    /// Puts the head of a response into `output`: before there is a future, which then does not hold it.
-    pub(super) fn write_head(&mut self, asked: &Asked, response: &Response) -> Result<Written, BadReply> {
-        if response.extensions().get::<Verbatim>().is_some() {
-            return Ok(Written { framing: BodyFraming::UntilClose, keep_alive: false });
-        }
-        let status = (response.status(), response.extensions().get::<Reason>());
-        let length = response.body().len();
-        reply::write_head(&mut self.output, asked, status, response.headers(), length, &date::now())
-    }
-
-    async fn respond_with(&mut self, upload: &mut Upload, written: Written, body: Body) -> Sent {
+    /// Sends one response whose head has been [written](Self::write_head).
+    pub(super) async fn respond(&mut self, upload: &mut Upload, written: Written, body: Body) -> Sent {
         let mut sent = Sent { bytes: 0, complete: false, keep_alive: written.keep_alive };
         match self.send_body(upload, written.framing, body, &mut sent.bytes).await {
             Ok(()) => sent.complete = true,
@@ -93,23 +87,6 @@ impl Wire<'_> {
             }
         }
         sent
-    }
-
-    /// 500 without a word, where even the error page cannot be sent.
-    async fn respond_bare(&mut self, asked: &Asked) -> Sent {
-        self.output.clear();
-        let asked = Asked { keep_alive: false, ..*asked };
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        let written = reply::write_head(
-            &mut self.output,
-            &asked,
-            (status, None),
-            &http::HeaderMap::new(),
-            Some(0),
-            &date::now(),
-        );
-        let complete = written.is_ok() && self.flush(More::No).await.is_ok();
-        Sent { bytes: 0, complete, keep_alive: false }
     }
 
     async fn send_body(
