@@ -210,3 +210,17 @@ const LINGER: Duration = Duration::from_secs(3);
 const LEAVE: Duration = Duration::from_secs(5);
 /// How long a connection that has sent nothing yet may hold up a stop.
 const HURRY: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beyond a KiB the allocator of our programs (mimalloc) takes a longer way, for each time that something arrives.
+    #[test]
+    fn what_serves_a_connection_is_quick_to_allocate() {
+        fn size<F>(_: impl FnOnce(&'static mut Connection) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(size(Connection::serve) <= 1024, "{} bytes", size(Connection::serve));
+    }
+}
