@@ -283,10 +283,10 @@ pub fn write_name(out: &mut Vec<u8>, name: &HeaderName) {
     let start = out.len();
     out.extend_from_slice(name.as_str().as_bytes());
     let mut rest = out.get_mut(start..).unwrap_or_default();
-    while let [first, behind @ ..] = rest {
+    while let [first, ..] = rest {
         first.make_ascii_uppercase();
-        let word = behind.iter().position(|byte| *byte == b'-').unwrap_or(behind.len());
-        rest = behind.get_mut(word + 1..).unwrap_or_default();
+        let word = rest.iter().position(|byte| *byte == b'-').map_or(rest.len(), |dash| dash + 1);
+        rest = rest.get_mut(word..).unwrap_or_default();
     }
 }
 

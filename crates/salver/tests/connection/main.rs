@@ -7,6 +7,7 @@ use std::net::Shutdown;
 use salver::{guard, http1};
 
 mod support;
+mod turns;
 
 use support::{read_all, read_until, serve, serve_with, statuses};
 

@@ -184,11 +184,14 @@ impl Listing {
                 }
             };
             let most = if rows.len() > AT_ONCE { 0 } else { MOST_WHOLE };
+            // All at once: pages of memory that a text grows through are new to the process each time.
+            let room = (head.len() + foot.len() + rows.len() * ROW).min(most + PIECE + PIECE / 8);
             let mut pieces =
                 Pieces { folder, rows, head, foot, format, shape: view.shape, next: Next::Start };
-            let mut page = pieces.render();
+            let mut page = Vec::with_capacity(room);
+            pieces.render(&mut page);
             while !matches!(pieces.next, Next::End) && page.len() < most {
-                page.append(&mut pieces.render());
+                pieces.render(&mut page);
             }
             match pieces.next {
                 Next::End => Page::Whole(page.into()),
@@ -242,21 +245,21 @@ enum Next {
 }
 
 impl Pieces {
-    /// The next piece, of about [`PIECE`] bytes.
-    fn render(&mut self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(PIECE + PIECE / 8);
+    /// Appends the next piece, of about [`PIECE`] bytes.
+    fn render(&mut self, out: &mut Vec<u8>) {
+        let end = out.len() + PIECE;
         let mut at = match self.next {
-            Next::End => return out,
+            Next::End => return,
             Next::Row(at) => at,
             Next::Start => {
                 match self.format {
                     Format::Html => out.append(&mut std::mem::take(&mut self.head).into_bytes()),
-                    Format::Json => json::start(&mut out),
+                    Format::Json => json::start(out),
                 }
                 0
             }
         };
-        while out.len() < PIECE {
+        while out.len() < end {
             self.rows.know(&self.folder, at..at + 1);
             let Some(row) = self.rows.row(at) else {
                 match self.format {
@@ -264,24 +267,23 @@ impl Pieces {
                         out.extend_from_slice(page::end(self.shape, at > AT_ONCE).as_bytes());
                         out.append(&mut std::mem::take(&mut self.foot).into_bytes());
                     }
-                    Format::Json => json::end(&mut out),
+                    Format::Json => json::end(out),
                 }
                 self.next = Next::End;
-                return out;
+                return;
             };
             match self.format {
                 Format::Html => {
                     if at == AT_ONCE {
                         out.extend_from_slice(page::rest(self.shape).as_bytes());
                     }
-                    html::entry(&mut out, &row, self.shape);
+                    html::entry(out, &row, self.shape);
                 }
-                Format::Json => json::row(&mut out, &row, at == 0),
+                Format::Json => json::row(out, &row, at == 0),
             }
             at += 1;
         }
         self.next = Next::Row(at);
-        out
     }
 }
 
@@ -299,7 +301,11 @@ impl http_body::Body for Streamed {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let piece = self.first.take().unwrap_or_else(|| self.pieces.render());
+        let piece = self.first.take().unwrap_or_else(|| {
+            let mut piece = Vec::with_capacity(PIECE + PIECE / 8);
+            self.pieces.render(&mut piece);
+            piece
+        });
         Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece.into()))))
     }
 }
@@ -355,6 +361,9 @@ const SLICE: usize = 2000;
 
 /// How much is rendered at once, in bytes.
 const PIECE: usize = 64 * 1024;
+
+/// What an entry takes on a page, in bytes, if its name has some fifty; only room is made by it.
+const ROW: usize = 400;
 
 /// Up to what length a listing is made as a whole, in bytes; what is longer is rendered as it is sent.
 const MOST_WHOLE: usize = 512 * 1024;
