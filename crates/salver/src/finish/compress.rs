@@ -13,6 +13,7 @@ use crate::handler::Response;
 use crate::rfc::accept::{Coding, Codings};
 use crate::rfc::content_type;
 use crate::rfc::etag::ETag;
+use crate::rfc::list;
 
 /// Compresses `response` if that pays and the client takes it; says that it varies wherever it pays.
 pub(crate) fn apply(codings: &Codings, response: &mut Response) {
@@ -42,12 +43,7 @@ fn pays(response: &Response) -> bool {
         Some(length) => length >= least,
         None => response.extensions().get::<LongText>().is_some(),
     });
-    let no_transform = || {
-        headers.get_all(CACHE_CONTROL).iter().any(|value| {
-            let mut directives = value.as_bytes().split(|byte| *byte == b',');
-            directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
-        })
-    };
+    let no_transform = || list::lines(headers, &CACHE_CONTROL).any(|line| list::names(line, b"no-transform"));
     is_long
         && response.status() == StatusCode::OK
         && headers.get(CONTENT_TYPE).is_some_and(|text| content_type::is_text(text.as_bytes()))
@@ -58,10 +54,8 @@ fn pays(response: &Response) -> bool {
 
 /// Adds `Accept-Encoding` to `Vary` where it is not named.
 fn vary(headers: &mut HeaderMap) {
-    let is_named = headers.get_all(VARY).iter().any(|value| {
-        let mut names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        names.any(|name| name == b"*" || name.eq_ignore_ascii_case(b"accept-encoding"))
-    });
+    let is_named = list::lines(headers, &VARY)
+        .any(|line| list::names(line, b"*") || list::names(line, b"accept-encoding"));
     if !is_named {
         headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
     }

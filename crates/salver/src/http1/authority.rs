@@ -46,7 +46,12 @@ fn name_length(authority: &[u8]) -> Option<usize> {
         match bytes.next() {
             Some(b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~') => {}
             Some(b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=') => {}
-            Some(b'%') if bytes.next()?.is_ascii_hexdigit() && bytes.next()?.is_ascii_hexdigit() => {}
+            Some(b'%') => {
+                let (high, low) = (bytes.next()?, bytes.next()?);
+                if !(high.is_ascii_hexdigit() && low.is_ascii_hexdigit()) {
+                    return None;
+                }
+            }
             None | Some(b':') => return Some(authority.len() - left),
             Some(_) => return None,
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderName, StatusCode, Version};
 
 use super::Fault;
 use super::head::Framing;
@@ -105,14 +105,8 @@ fn transfer_encoding(headers: &HeaderMap) -> Result<(), Fault> {
 pub(super) fn connection(headers: &HeaderMap) -> (bool, bool) {
     let (mut close, mut keep_alive) = (false, false);
     for value in list::lines(headers, &CONNECTION) {
-        close |= names(value, b"close");
-        keep_alive |= names(value, b"keep-alive");
+        close |= list::names(value, b"close");
+        keep_alive |= list::names(value, b"keep-alive");
     }
     (close, keep_alive)
-}
-
-/// Whether a line of `Connection` names this option.
-pub(super) fn names(line: &HeaderValue, option: &[u8]) -> bool {
-    let mut named = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    named.any(|named| named.eq_ignore_ascii_case(option))
 }

@@ -126,18 +126,6 @@ pub fn write_head(
     Ok(plan.written)
 }
 
-/// The head of a response of which there is nothing but its status, and which ends its connection.
-pub(crate) fn write_bare(out: &mut Vec<u8>, asked: &Asked, status: StatusCode, date: &[u8]) -> Written {
-    write_status(out, asked.protocol, status, None);
-    write_field(out, b"Date", date);
-    write_field(out, b"Content-Length", b"0");
-    if asked.protocol == Version::HTTP_11 {
-        write_field(out, b"Connection", b"close");
-    }
-    out.extend_from_slice(b"\r\n");
-    Written { framing: BodyFraming::None, keep_alive: false }
-}
-
 /// Appends a `103 Early Hints` (RFC 8297), which only a client of HTTP/1.1 may be sent.
 pub fn write_early_hints(out: &mut Vec<u8>, headers: &HeaderMap) {
     write_status(out, Version::HTTP_11, StatusCode::EARLY_HINTS, None);
@@ -227,7 +215,7 @@ impl Plan {
         let (mut close, mut dated) = (false, false);
         for (name, value) in headers {
             dated |= name == DATE;
-            close |= name == CONNECTION && field::names(value, b"close");
+            close |= name == CONNECTION && list::names(value, b"close");
         }
         let keep_alive = asked.keep_alive && !close && framing != BodyFraming::UntilClose;
         Ok(Self { content_length, dated, written: Written { framing, keep_alive } })

@@ -15,6 +15,12 @@ pub(crate) fn has(headers: &HeaderMap, field: &HeaderName) -> bool {
     headers.keys().any(|name| name == field)
 }
 
+/// Whether a line that is a list of tokens names this one, in any case.
+pub(crate) fn names(line: &HeaderValue, token: &[u8]) -> bool {
+    let mut named = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    named.any(|named| named.eq_ignore_ascii_case(token))
+}
+
 /// The members of a list separated by `separator`, without the white space around them; empty ones are left out.
 pub(super) fn split(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);

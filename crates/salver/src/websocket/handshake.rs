@@ -17,6 +17,7 @@ use crate::body::Body;
 use crate::error::Error;
 use crate::handler::Response;
 use crate::request::Request;
+use crate::rfc::list;
 use crate::upgrade::Upgrade;
 
 /// A request to open a WebSocket.
@@ -123,7 +124,7 @@ fn bad(why: &'static str) -> Error {
 
 /// Whether a list of tokens has this one.
 fn holds(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    items(headers, name).any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    list::lines(headers, name).any(|line| list::names(line, token.as_bytes()))
 }
 
 fn items<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {

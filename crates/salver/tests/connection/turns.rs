@@ -86,13 +86,16 @@ fn long_content_leaves_others_their_turn() {
         let mut listeners = Listeners::open(&[], 1).unwrap();
         listeners.push(Clients(clients.into_iter()));
         let running = Server::new(site).start(listeners).unwrap();
-        let mut before = 0;
-        loop {
-            match takes.recv_timeout(Duration::from_secs(30)).expect("both are answered") {
-                ("short", _) => break,
-                (_, count) => before += count,
+        let (mut before, mut sent) = (None, 0);
+        // Until both connections are over, and with them whoever tells.
+        while let Ok((name, count)) = takes.recv_timeout(Duration::from_secs(30)) {
+            match name {
+                "short" => before = before.or(Some(sent)),
+                _ => sent += count,
             }
         }
+        assert!(sent > length, "{sent} bytes of head and content of {length}");
+        let before = before.expect("both are answered");
         assert!(before < length / 2, "{before} of {length} bytes went before another's answer");
         running.stop().now();
         running.wait();

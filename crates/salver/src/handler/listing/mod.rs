@@ -185,7 +185,7 @@ impl Listing {
             };
             let most = if rows.len() > AT_ONCE { 0 } else { MOST_WHOLE };
             // All at once: pages of memory that a text grows through are new to the process each time.
-            let room = (head.len() + foot.len() + rows.len() * ROW).min(most + PIECE + PIECE / 8);
+            let room = (head.len() + foot.len() + rows.len() * ROW).min(most + ROOM);
             let mut pieces =
                 Pieces { folder, rows, head, foot, format, shape: view.shape, next: Next::Start };
             let mut page = Vec::with_capacity(room);
@@ -302,7 +302,7 @@ impl http_body::Body for Streamed {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let piece = self.first.take().unwrap_or_else(|| {
-            let mut piece = Vec::with_capacity(PIECE + PIECE / 8);
+            let mut piece = Vec::with_capacity(ROOM);
             self.pieces.render(&mut piece);
             piece
         });
@@ -361,6 +361,9 @@ const SLICE: usize = 2000;
 
 /// How much is rendered at once, in bytes.
 const PIECE: usize = 64 * 1024;
+
+/// Room for that with the entry that goes beyond it, in bytes.
+const ROOM: usize = PIECE + PIECE / 8;
 
 /// What an entry takes on a page, in bytes, if its name has some fifty; only room is made by it.
 const ROW: usize = 400;

@@ -60,14 +60,13 @@ impl Wire<'_> {
         }
         let reason = response.extensions().get::<Reason>();
         let (status, headers, length) = (response.status(), response.headers(), response.body().len());
-        let out = &mut self.output;
-        match reply::write_head(out, asked, (status, reason), headers, length, &date::now()) {
+        match reply::write_head(&mut self.output, asked, (status, reason), headers, length, &date::now()) {
             Ok(written) => written,
             Err(bad) => {
                 tracing::error!("a handler's response cannot be sent: {bad}");
                 *response = Response::new(Body::Empty);
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                reply::write_bare(out, asked, response.status(), &date::now())
+                self.write_head(&Asked { keep_alive: false, ..*asked }, response) // which can be one
             }
         }
     }

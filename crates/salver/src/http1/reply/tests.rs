@@ -54,21 +54,6 @@ fn each_word_of_a_name_begins_with_a_capital() {
     }
 }
 
-/// A head that says nothing but its status, where a handler's answer cannot be one.
-#[test]
-fn a_bare_head() {
-    let bare = |protocol| {
-        let mut out = Vec::new();
-        let asked = Asked { protocol, ..ASKED };
-        let written = write_bare(&mut out, &asked, StatusCode::INTERNAL_SERVER_ERROR, DATE);
-        assert_eq!(written, Written { framing: BodyFraming::None, keep_alive: false });
-        String::from_utf8(out).unwrap()
-    };
-    let fields = "500 Internal Server Error\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n";
-    assert_eq!(bare(Version::HTTP_11), format!("HTTP/1.1 {fields}Connection: close\r\n\r\n"));
-    assert_eq!(bare(Version::HTTP_10), format!("HTTP/1.0 {fields}\r\n"));
-}
-
 #[test]
 fn the_status_line() {
     assert!(write(ASKED, 404, &[], None).0.starts_with("HTTP/1.1 404 Not Found\r\n"));
