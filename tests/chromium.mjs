@@ -21,6 +21,9 @@ export async function open(options = {}, ...args) {
   return context;
 }
 
+/** Clicks on what leads to another page, and waits until that one is loaded: a click alone returns while the old one still stands. */
+export const follow = (page, selector) => Promise.all([page.waitForEvent('load'), page.click(selector)]);
+
 /** Closes a context and removes its profile. */
 export async function close(context) {
   await context.close();

@@ -1,4 +1,5 @@
 // What is done with the page. Each scenario returns what it saw; test_page.py holds it to something.
+import { follow } from '../chromium.mjs';
 
 /** Light and dark, desktop and phone. */
 const LOOKS = [false, true].flatMap((dark) =>
@@ -41,10 +42,10 @@ export const scenarios = {
     const page = await open();
     await page.goto(url);
     found.names = await names(page);
-    await page.click('th a:text("Size")');
+    await follow(page, 'th a:text("Size")');
     found.bySize = await names(page);
     found.sort = await page.locator('th[aria-sort]').evaluateAll((all) => all.map((th) => `${th.textContent} ${th.ariaSort}`));
-    await page.click('th a:text("Size")');
+    await follow(page, 'th a:text("Size")');
     found.bySizeDown = await names(page);
     found.address = new URL(page.url()).search;
     found.sizes = await page.locator('tr:has(a[href="cover.png"]) td').evaluateAll((all) => [all[1].textContent, all[1].title]);
@@ -67,17 +68,16 @@ export const scenarios = {
     await page.keyboard.press('Escape');
     found.unfiltered = (await names(page)).length;
 
-    await page.locator('tr:has(a[href="notes.txt"]) .view').click();
+    await follow(page, 'tr:has(a[href="notes.txt"]) .view');
     found.preview = [new URL(page.url()).pathname + new URL(page.url()).search, await page.textContent('pre code')];
     await page.keyboard.press('Backspace');
     await page.waitForURL(`${url}/`);
-    await page.click('a:text-is("src/")');
-    await page.click('a:text-is("deep/")');
+    await follow(page, 'a:text-is("src/")');
+    await follow(page, 'a:text-is("deep/")');
     found.crumbs = await page.locator('nav li').evaluateAll((all) => all.map((li) => [li.textContent, li.querySelector('a')?.getAttribute('href') ?? null]));
     await page.keyboard.press('Backspace');
     await page.waitForURL(`${url}/src/`);
-    await page.click('nav a.home');
-    await page.waitForURL(`${url}/`);
+    await follow(page, 'nav a.home');
 
     const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     found.theme = [await background()];
@@ -107,7 +107,7 @@ export const scenarios = {
     const columns = await page.locator('#list li').evaluateAll((all) => all.filter((li) => li.offsetTop === all[0].offsetTop).length);
     await page.keyboard.press('ArrowDown');
     found.down = (await focused(page)) === (await names(page))[1 + columns];
-    await page.click('.as-list');
+    await follow(page, '.as-list');
     found.table = await page.locator('table').count();
     return found;
   },
@@ -119,20 +119,20 @@ export const scenarios = {
     await page.goto(url);
     found.names = await names(page);
     await shot(page, 'no-script');
-    await page.click('th a:text("Size")');
+    await follow(page, 'th a:text("Size")');
     found.address = new URL(page.url()).search;
-    await page.click('.as-grid');
+    await follow(page, '.as-grid');
     found.grid = await page.locator('ul.list li').count();
     await page.goto(url);
-    await page.locator('tr:has(a[href="notes.txt"]) .view').click();
+    await follow(page, 'tr:has(a[href="notes.txt"]) .view');
     found.preview = [new URL(page.url()).pathname + new URL(page.url()).search, await page.textContent('pre code')];
     await page.goto(`${url}/?view=grid`);
-    await page.locator('li:has(a[href="notes.txt"]) .view').click();
+    await follow(page, 'li:has(a[href="notes.txt"]) .view');
     found.fromGrid = await page.textContent('pre code');
     await page.goto(url);
-    await page.click('a:text-is("src/")');
-    await page.click('a:text-is("deep/")');
-    await page.click('nav a:text-is("src")');
+    await follow(page, 'a:text-is("src/")');
+    await follow(page, 'a:text-is("deep/")');
+    await follow(page, 'nav a:text-is("src")');
     found.back = new URL(page.url()).pathname;
     found.hidden = [await page.locator('#filter').isVisible(), await page.locator('#theme').isVisible()];
     await page.goto(`${url}/large/`);

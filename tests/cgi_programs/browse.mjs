@@ -1,6 +1,6 @@
 // Drives Chromium: `node browse.mjs URL LINK…` opens URL, clicks the first link with each text in turn, and prints what it
 // saw as JSON: title, text and errors of every page, and the status of everything that was loaded.
-import { close, open } from '../chromium.mjs';
+import { close, follow, open } from '../chromium.mjs';
 
 const context = await open();
 try {
@@ -14,7 +14,7 @@ try {
   await page.goto(url, { waitUntil: 'load' });
   await look();
   for (const text of links) {
-    await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.locator('a', { hasText: text }).first().click()]);
+    await follow(page, `a:has-text(${JSON.stringify(text)})`);
     await look();
   }
   console.log(JSON.stringify({ pages, loaded }));

@@ -1,6 +1,6 @@
 // Drives Chromium through Django's admin: `node admin.mjs URL USER PASSWORD` prints what it saw as JSON. It is refused with a
 // wrong password, logs in (with the CSRF token of the form), makes a group, changes it, finds it, removes it, and logs out.
-import { close, open } from '../chromium.mjs';
+import { close, follow, open } from '../chromium.mjs';
 
 const context = await open();
 try {
@@ -10,11 +10,10 @@ try {
   page.on('response', (response) => seen.loaded.push([response.status(), new URL(response.url()).pathname]));
   page.on('requestfailed', (request) => seen.loaded.push([0, `${request.url()} ${request.failure()?.errorText}`]));
   page.on('console', (message) => seen.messages.push(`${message.type()}: ${message.text()}`));
-  const submit = (name) => Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click(`[name="${name}"]`)]);
   const login = async (word) => {
     await page.fill('#id_username', user);
     await page.fill('#id_password', word);
-    await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click('input[type="submit"]')]);
+    await follow(page, 'input[type="submit"]');
   };
   await page.goto(`${url}/admin/auth/group/add/`);
   seen.sentTo = new URL(page.url()).pathname;
@@ -24,20 +23,20 @@ try {
   await login(password);
   seen.came = new URL(page.url()).pathname;
   await page.fill('#id_name', 'Gruppe ä');
-  await submit('_continue');
+  await follow(page, '[name="_continue"]');
   seen.made = await page.innerText('.success');
   await page.fill('#id_name', 'Gruppe ü');
-  await submit('_save');
+  await follow(page, '[name="_save"]');
   seen.listed = await page.innerText('#result_list');
   await page.goto(`${url}/admin/auth/group/?q=ü`);
   seen.found = await page.innerText('#result_list');
   await page.check('#action-toggle');
   await page.selectOption('select[name="action"]', 'delete_selected');
-  await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click('button[name="index"]')]);
-  await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click('input[type="submit"]')]);
+  await follow(page, 'button[name="index"]');
+  await follow(page, 'input[type="submit"]');
   seen.removed = await page.innerText('.success');
   seen.cookies = (await context.cookies()).map(({ name, httpOnly }) => [name, httpOnly]);
-  await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click('#logout-form button')]);
+  await follow(page, '#logout-form button');
   seen.left = await page.innerText('#content');
   console.log(JSON.stringify(seen));
 } finally {
