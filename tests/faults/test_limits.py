@@ -53,6 +53,25 @@ class Descriptors(Case):
             self.addCleanup(wire.close)
             self.assertEqual(wire.ask("GET", "/file.txt").status, 200)
 
+    def test_files_that_are_kept_open_are_few(self) -> None:
+        names = [f"{number}.bin" for number in range(400)]
+        for name in names:
+            self.folder.write(name, name.encode().ljust(16_384))
+        server = self.serve(launcher=[require("prlimit", "util-linux"), "--nofile=4096"])
+        wire = server.connect()
+        self.addCleanup(wire.close)
+
+        def kept() -> int:
+            """How many of them are open, once each was asked for."""
+            for name in names:
+                self.assertEqual(wire.ask("GET", f"/{name}").body, name.encode().ljust(16_384))
+            folder = f"/proc/{server.pid}/fd"
+            paths = [os.readlink(f"{folder}/{number}") for number in os.listdir(folder)]
+            return sum(path.endswith(".bin") for path in paths)
+
+        until("files are kept open", lambda: kept() >= 64)  # none while they are new
+        self.assertLessEqual(kept(), 128)
+
 
 class Disk(Case):
     """The disk of the log is full: serving goes on."""

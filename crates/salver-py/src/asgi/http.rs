@@ -272,7 +272,9 @@ impl HttpSend {
         match std::mem::replace(&mut state.stage, Stage::Complete) {
             Stage::Said(head) => {
                 state.content = Content::Over;
-                range.length = head.declared.map_or(range.length, |declared| declared.min(range.length));
+                if let Some(declared) = head.declared {
+                    range.truncate(declared);
+                }
                 exchange.give(state, head, Body::File(range));
             }
             // The head has left, because something else was awaited before the file was named.

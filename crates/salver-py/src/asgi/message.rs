@@ -1,7 +1,6 @@
 //! What an application says of its answer, checked before anything of it can leave (ASGI, "HTTP & WebSocket Message Format").
 
 use std::fs::File;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::LINK;
@@ -107,7 +106,7 @@ pub(crate) fn file(message: &Bound<'_, PyDict>) -> PyResult<FileRange> {
     os.call_method1("close", (number,))?;
     let facts = file.as_ref().and_then(|file| file.metadata().ok()).filter(std::fs::Metadata::is_file);
     match (file, facts) {
-        (Some(file), Some(facts)) => Ok(FileRange { file: Arc::new(file), offset: 0, length: facts.len() }),
+        (Some(file), Some(facts)) => Ok(FileRange::new(file, 0, facts.len())),
         _ => Err(PyValueError::new_err(format!("{path} is no plain file"))),
     }
 }

@@ -1,7 +1,6 @@
 //! `wsgi.file_wrapper`: a file that leaves by `sendfile` where it can (PEP 3333, "Optional Platform-Specific File Handling").
 
 use std::fs::File;
-use std::sync::Arc;
 
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
@@ -51,7 +50,7 @@ impl FileWrapper {
         if declared.is_some_and(|declared| declared > left) {
             return Ok(None); // too short: the way of pieces tells the client
         }
-        Ok(Some(Body::File(FileRange { file: Arc::new(file), offset: position, length })))
+        Ok(Some(Body::File(FileRange::new(file, position, length))))
     }
 }
 

@@ -123,12 +123,12 @@ impl Sender<'_> {
         mut range: FileRange,
         sent: &mut u64,
     ) -> Result<(), Cut> {
-        while range.length > 0 {
-            let wanted = usize::try_from(range.length).unwrap_or(usize::MAX);
+        while range.length() > 0 {
+            let wanted = usize::try_from(range.length()).unwrap_or(usize::MAX);
             let room = self.room(stream, wanted).await?;
             let piece = range.read_at_most(room).map_err(|error| Cut::Failed(error.into()))?;
             *sent += piece.len() as u64;
-            stream.send_data(piece, range.length == 0).map_err(|_| Cut::Lost)?;
+            stream.send_data(piece, range.length() == 0).map_err(|_| Cut::Lost)?;
         }
         Ok(())
     }

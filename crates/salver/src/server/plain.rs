@@ -2,7 +2,6 @@
 //!
 //! tokio reads and writes; what it has no function for (`MSG_MORE`, `sendfile`) is done when it says that there is room.
 
-use std::fs::File;
 use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,6 +12,8 @@ use bytes::BytesMut;
 use rustix::net::SendFlags;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+use crate::body::FileRange;
 
 /// Such a socket.
 #[derive(Debug)]
@@ -92,15 +93,23 @@ impl Plain {
         }
     }
 
-    /// Sends at most `count` bytes of `file` from `offset` on, and moves `offset`; `Ready(Ok(0))` is the end of the file.
+    /// Sends at most `most` bytes of `range` and moves past them; `Ready(Ok(0))` is the end of the file.
     pub(super) fn poll_sendfile(
         &self,
         cx: &mut Context<'_>,
-        file: &File,
-        offset: &mut u64,
-        count: usize,
+        range: &mut FileRange,
+        most: usize,
     ) -> Poll<io::Result<usize>> {
-        self.poll_out(cx, || Ok(rustix::fs::sendfile(self, file, Some(offset), count)?))
+        let count = usize::try_from(range.length()).unwrap_or(usize::MAX).min(most);
+        let mut offset = range.offset();
+        let sent = ready!(self.poll_out(cx, || Ok(rustix::fs::sendfile(
+            self,
+            range.file(),
+            Some(&mut offset),
+            count
+        )?)));
+        range.advance(*sent.as_ref().unwrap_or(&0) as u64);
+        Poll::Ready(sent)
     }
 
     /// Does `act` as soon as there is room.
@@ -190,17 +199,17 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&content).unwrap();
         file.rewind().unwrap();
+        let whole = FileRange::new(file, 0, LONG as u64);
         for (mut from, to) in pairs().await {
-            let file = &file;
+            let mut range = whole.clone();
             let send = async move {
                 assert_eq!(poll_fn(|cx| from.poll_write_more(cx, b"head")).await.unwrap(), 4);
-                let mut offset = 0;
-                while poll_fn(|cx| from.poll_sendfile(cx, file, &mut offset, 1 << 20)).await.unwrap() > 0 {}
-                offset
+                while poll_fn(|cx| from.poll_sendfile(cx, &mut range, 1 << 20)).await.unwrap() > 0 {}
+                (range.offset(), range.length())
             };
             let both = async { tokio::join!(send, read_all(to)) };
-            let (offset, read) = timeout(LIMIT, both).await.expect("it goes on");
-            assert_eq!(offset, LONG as u64);
+            let (ends, read) = timeout(LIMIT, both).await.expect("it goes on");
+            assert_eq!(ends, (LONG as u64, 0));
             assert!(read.strip_prefix(b"head").is_some_and(|read| read == content));
         }
     }

@@ -3,7 +3,6 @@
 //! An enum rather than a type parameter: one connection driver serves them all, and a plain socket can still be asked for
 //! what only it can do (`sendfile`).
 
-use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::task::{Context, Poll};
@@ -14,6 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::plain::Plain;
 use super::transport::{Own, Transport};
+use crate::body::FileRange;
 use crate::tls;
 
 /// A socket of a connection.
@@ -22,13 +22,6 @@ pub(crate) enum Io {
     Plain(Plain),
     Tls(Box<Own<tls::Stream>>),
     Own(Box<Own<Box<dyn Transport>>>),
-}
-
-/// Whether more follows at once: the kernel then waits with a segment that is not full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum More {
-    No,
-    Follows,
 }
 
 impl Io {
@@ -112,7 +105,7 @@ impl Io {
         }
     }
 
-    /// Writes some of `bytes`, of which more follows at once.
+    /// Writes some of `bytes`, of which more follows at once: the kernel waits with a segment that is not full.
     pub(crate) fn poll_write_more(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_write_more(cx, bytes),
@@ -125,16 +118,15 @@ impl Io {
         matches!(self, Self::Plain(_))
     }
 
-    /// Sends at most `count` bytes of `file` from `offset` on, and moves `offset`; `Ready(Ok(0))` is the end of the file.
+    /// Sends at most `most` bytes of `range` and moves past them; `Ready(Ok(0))` is the end of the file.
     pub(crate) fn poll_sendfile(
         &mut self,
         cx: &mut Context<'_>,
-        file: &File,
-        offset: &mut u64,
-        count: usize,
+        range: &mut FileRange,
+        most: usize,
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Plain(socket) => socket.poll_sendfile(cx, file, offset, count),
+            Self::Plain(socket) => socket.poll_sendfile(cx, range, most),
             Self::Tls(_) | Self::Own(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }

@@ -170,8 +170,9 @@ impl Hasher for NameHasher {
     fn write_usize(&mut self, _: usize) {} // a name's length says nothing that its bytes do not
 
     fn finish(&self) -> u64 {
-        // The map looks at the highest bits, where short names differ least.
-        self.0 ^ self.0 >> 29
+        // The map looks at the highest bits and the choice of a part at those in the middle, where short names differ least.
+        let mixed = (self.0 ^ self.0 >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^ mixed >> 32
     }
 }
 
@@ -243,6 +244,17 @@ mod tests {
         assert!(entries(&cache) > 40);
         cache.insert(b"huge", Arc::new(0), 1 << 30);
         assert_eq!(cache.find(b"huge"), None);
+    }
+
+    #[test]
+    fn names_are_in_all_parts() {
+        let cache = Cache::new(1 << 30, 1 << 20);
+        for number in 0..400 {
+            cache.insert(format!("{number}").as_bytes(), Arc::new(number), 1);
+        }
+        for shard in &cache.shards {
+            assert!((30..70).contains(&shard.lock().unwrap().places.len()));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, StatusCode, header};
+use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use self::cache::Cache;
@@ -53,6 +54,8 @@ pub struct Files {
     /// The one file that is served; `None` is all of the folder.
     only: Option<SafePath>,
     cache: Cache<Stored>,
+    /// What a file that is kept open costs in the cache at least, in bytes.
+    open_cost: usize,
     listing: listing::Listing,
 }
 
@@ -90,6 +93,7 @@ impl Files {
             options,
             only: None,
             cache: Cache::new(CACHE_BYTES, CACHE_ENTRIES),
+            open_cost: open_cost(getrlimit(Resource::Nofile).current),
         })
     }
 
@@ -169,7 +173,7 @@ impl Files {
     /// What `path` names now.
     fn named(&self, path: &SafePath) -> Result<Named, Refusal> {
         if let Some(stored) = self.cache.find(path.as_bytes()) {
-            if stored.heat.is_hot(self.tick())
+            if stored.heat.is_hot(self.tick()) && stored.is_unchanged()
                 || self.root.facts_by_policy(path, &stored.resolved) == Some(stored.facts)
             {
                 return Ok(Named::File(stored));
@@ -182,10 +186,11 @@ impl Files {
         };
         let content_type = content_type::of(path.file_name().unwrap_or_default(), &self.options.content_type);
         let stored = Arc::new(Stored::new(file, facts, content_type));
-        if let Content::Bytes(bytes) = &stored.content
+        if let Content::Bytes(bytes) = stored.at_hand()
             && facts.is_settled(std::time::SystemTime::now())
         {
-            self.cache.insert(path.as_bytes(), stored.clone(), bytes.len());
+            let cost = if stored.is_open() { bytes.len().max(self.open_cost) } else { bytes.len() };
+            self.cache.insert(path.as_bytes(), stored.clone(), cost);
         }
         Ok(Named::File(stored))
     }
@@ -266,10 +271,18 @@ fn redirect(request: &Request) -> Response {
     response
 }
 
+/// What keeps no more files open in the cache than [`OPEN_FILES`], and no more than a 32nd of the `limit` of open files (folders may be many).
+fn open_cost(limit: Option<u64>) -> usize {
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    CACHE_BYTES / (limit / 32).clamp(1, OPEN_FILES)
+}
+
 /// What is sent for a folder, the first that is there (as http.server).
 const INDEX: [&[u8]; 2] = [b"index.html", b"index.htm"];
 
 const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+const OPEN_FILES: usize = 1024;
 
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 const CACHE_ENTRIES: usize = 4096;

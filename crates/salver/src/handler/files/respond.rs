@@ -1,11 +1,9 @@
 //! Acts on a [`Plan`]: the one place where a representation of a file becomes a response.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -24,17 +22,17 @@ use crate::rfc::range;
 /// Where the bytes of a representation come from.
 pub(crate) enum Source {
     Bytes(Bytes),
-    /// So many bytes from the start of a file.
-    File(Arc<File>, u64),
+    /// A file, whole.
+    File(FileRange),
     /// Such a file, compressed as it is sent.
-    Encoded(Arc<File>, u64, Coding),
+    Encoded(FileRange, Coding),
 }
 
 /// Answers a GET or HEAD with what the preconditions and ranges in its `headers` ask of this representation.
 pub(crate) fn respond(method: &Method, headers: &HeaderMap, head: &Head, source: Source) -> Answer {
     let length = match &source {
         Source::Bytes(bytes) => Some(bytes.len() as u64),
-        Source::File(_, length) => Some(*length),
+        Source::File(file) => Some(file.length()),
         Source::Encoded(..) => None,
     };
     let length_or_zero = length.unwrap_or(0); // where it counts, it is known
@@ -64,11 +62,9 @@ impl Source {
     fn whole(self) -> Body {
         match self {
             Self::Bytes(bytes) => bytes.into(),
-            Self::File(_, 0) => Body::Empty,
-            Self::File(file, length) => Body::File(FileRange { file, offset: 0, length }),
-            Self::Encoded(file, length, coding) => {
-                compress::encode(Body::File(FileRange { file, offset: 0, length }), coding)
-            }
+            Self::File(file) if file.length() == 0 => Body::Empty,
+            Self::File(file) => Body::File(file),
+            Self::Encoded(file, coding) => compress::encode(Body::File(file), coding),
         }
     }
 
@@ -79,11 +75,7 @@ impl Source {
                 let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
                 bytes.slice(place(range.start)..place(range.end)).into()
             }
-            Self::File(file, _) | Self::Encoded(file, ..) => Body::File(FileRange {
-                file: file.clone(),
-                offset: range.start,
-                length: range.end - range.start,
-            }),
+            Self::File(file) | Self::Encoded(file, _) => Body::File(file.part(range)),
         }
     }
 }

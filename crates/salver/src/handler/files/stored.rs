@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
+use rustix::fs::fstat;
 
 use super::cache::Heat;
 use super::facts::Facts;
+use crate::body::{COPIED_FILE, FileRange};
 use crate::compress;
 use crate::finish::headers::SERVER;
 use crate::rfc::accept::Coding;
@@ -36,10 +38,10 @@ pub(crate) struct Stored {
 /// The content of a file.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
-    /// Small, and in memory.
+    /// In memory.
     Bytes(Bytes),
-    /// Read when it is sent.
-    File(Arc<File>),
+    /// In a file, and where it is small in memory, too.
+    File(FileRange),
 }
 
 /// The headers of a representation, and its validators.
@@ -56,9 +58,10 @@ impl Stored {
     pub(crate) fn new(file: File, facts: Facts, content_type: HeaderValue) -> Self {
         let head = Head::new(content_type, &facts, Coding::Identity, Made::Stored);
         let content = match read_small(&file, &facts) {
-            Ok(Some(bytes)) => Content::Bytes(bytes),
+            Ok(Some(bytes)) if facts.size <= COPIED_FILE => Content::Bytes(bytes),
+            Ok(Some(bytes)) => Content::File(FileRange::in_memory(file, bytes)),
             // A file that changes meanwhile, or cannot be read: the connection tells the client, by cutting it.
-            Ok(None) | Err(_) => Content::File(Arc::new(file)),
+            Ok(None) | Err(_) => Content::File(FileRange::new(file, 0, facts.size)),
         };
         Self {
             facts,
@@ -69,6 +72,29 @@ impl Stored {
             resolved: AtomicU64::new(0),
             heat: Heat::default(),
             siblings_heat: Heat::default(),
+        }
+    }
+
+    /// The content from memory, where it is there.
+    pub(crate) fn at_hand(&self) -> Content {
+        match &self.content {
+            Content::File(range) => range.content().map_or_else(|| self.content.clone(), Content::Bytes),
+            bytes => bytes.clone(),
+        }
+    }
+
+    /// Whether it holds a descriptor.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.content, Content::File(_))
+    }
+
+    /// Whether what would be sent is still what the head says: nobody writes into memory, but a file may have been written into.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        match &self.content {
+            Content::Bytes(_) => true,
+            Content::File(range) => {
+                fstat(range.file()).ok().as_ref().and_then(Facts::of_file) == Some(self.facts)
+            }
         }
     }
 
@@ -149,19 +175,16 @@ fn read_small(file: &File, facts: &Facts) -> io::Result<Option<Bytes>> {
     let Some(size) = usize::try_from(facts.size).ok().filter(|size| *size <= SMALL) else { return Ok(None) };
     let mut content = Vec::with_capacity(size + 1); // one byte more shows the end without a further growth
     file.take(size as u64 + 1).read_to_end(&mut content)?;
-    let unchanged = Facts::of_file(&rustix::fs::fstat(file)?) == Some(*facts) && content.len() == size;
+    let unchanged = Facts::of_file(&fstat(file)?) == Some(*facts) && content.len() == size;
     Ok(unchanged.then(|| Bytes::from(content.into_boxed_slice())))
 }
 
-/// Files up to this size are read at once and cached, in bytes: head and content then leave in one write, where `sendfile`
-/// would make two segments.
+/// Files up to this size are read at once and cached, in bytes.
 const SMALL: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
-
-    use rustix::fs::fstat;
 
     use super::*;
 

@@ -92,11 +92,11 @@ impl Files {
         stored: Arc<Stored>,
         coding: Coding,
     ) -> Reply<'_> {
-        let content = match &stored.content {
-            Content::Bytes(bytes) => bytes.clone(),
-            Content::File(file) => {
-                let source = Source::Encoded(file.clone(), stored.facts.size, coding);
+        let content = match stored.at_hand() {
+            Content::Bytes(bytes) => bytes,
+            Content::File(range) => {
                 let head = Head::new(stored.head.content_type.clone(), &stored.facts, coding, Made::OnTheFly);
+                let source = Source::Encoded(range, coding);
                 return Reply::ready(respond(&request.method, &request.headers, &head, source));
             }
         };
@@ -126,7 +126,7 @@ fn respond_encoded(method: &Method, headers: &HeaderMap, stored: &Stored, coding
 fn source(stored: &Stored) -> Source {
     match &stored.content {
         Content::Bytes(bytes) => Source::Bytes(bytes.clone()),
-        Content::File(file) => Source::File(file.clone(), stored.facts.size),
+        Content::File(range) => Source::File(range.clone()),
     }
 }
 

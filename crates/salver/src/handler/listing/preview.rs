@@ -92,11 +92,10 @@ impl Shown {
             _ if kind.starts_with(b"video/") => Self::Video,
             _ if kind == b"application/pdf" => Self::Pdf,
             _ if content_type::is_text(kind) || kind == b"application/octet-stream" => {
-                let content = match &stored.content {
-                    Content::Bytes(bytes) => bytes.clone(),
+                let content = match stored.at_hand() {
+                    Content::Bytes(bytes) => bytes,
                     Content::File(file) => {
-                        let length = stored.facts.size.min(MOST);
-                        let range = FileRange { file: file.clone(), offset: 0, length };
+                        let range = file.part(0..stored.facts.size.min(MOST));
                         let read = workshop::run(move || read(range));
                         read.await.map_err(Error::internal)?.map_err(Error::internal)?.into()
                     }

@@ -20,7 +20,6 @@ use crate::http1::incoming;
 use crate::http1::reply::{self, Asked, Written};
 use crate::interim::Interim;
 use crate::request::Request;
-use crate::server::socket::More;
 use crate::upgrade::Upgrade;
 
 /// An answer whose head is written.
@@ -129,7 +128,7 @@ impl Wire<'_> {
     /// Hands the connection over to another protocol.
     async fn upgrade(&mut self, upgrade: Upgrade, head: Parts, seen: Seen) -> Next {
         reply::write_switching(&mut self.output, &head.headers, &crate::server::date::now());
-        let complete = self.flush(More::No).await.is_ok();
+        let complete = self.flush().await.is_ok();
         let status = head.status;
         self.shared.site.log.done(seen, Outcome { status, bytes_sent: 0, complete });
         match upgrade.take().filter(|_| complete) {

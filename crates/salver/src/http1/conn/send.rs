@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -12,12 +12,11 @@ use tokio::task::yield_now;
 
 use super::read::{Gone, Upload};
 use super::wire::Wire;
-use crate::body::{Body, BoxError, FileRange, Reported, Stream};
+use crate::body::{Body, BoxError, COPIED_FILE, FileRange, Reported, Stream};
 use crate::handler::Response;
 use crate::handler::gateway::Verbatim;
 use crate::http1::reply::{self, Asked, BodyFraming, Reason, Written};
 use crate::server::date;
-use crate::server::socket::More;
 
 /// What was sent of a response.
 #[derive(Debug)]
@@ -82,7 +81,7 @@ impl Wire<'_> {
                     tracing::error!("a response was cut after {} bytes: {error}", sent.bytes);
                 }
                 // What was made before the fault still reaches the client; that it is cut shows in the framing.
-                let _ = self.flush(More::No).await;
+                let _ = self.flush().await;
             }
         }
         sent
@@ -96,16 +95,18 @@ impl Wire<'_> {
         sent: &mut u64,
     ) -> Result<(), Cut> {
         match (framing, body) {
-            (BodyFraming::None, _) | (_, Body::Empty | Body::File(FileRange { length: 0, .. })) => {
-                Ok(self.flush(More::No).await?)
-            }
+            (BodyFraming::None, _) | (_, Body::Empty) => Ok(self.flush().await?),
+            (_, Body::File(range)) if range.length() == 0 => Ok(self.flush().await?),
             (_, Body::Bytes(bytes)) => {
                 self.send_bytes(&bytes).await?;
                 *sent = bytes.len() as u64;
                 Ok(())
             }
+            (_, Body::File(range)) if self.io.has_sendfile() && range.length() > COPIED_FILE => {
+                self.send_file(range, sent).await
+            }
             // Boxed, so that the future of what is short and frequent is small.
-            (_, Body::File(range)) => Box::pin(self.send_file(range, sent)).await,
+            (_, Body::File(range)) => Box::pin(self.read_file(range, sent)).await,
             (framing, Body::Stream(stream)) => {
                 Box::pin(self.send_stream(upload, framing, stream, sent)).await
             }
@@ -116,7 +117,7 @@ impl Wire<'_> {
     async fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.len() <= COPIED {
             self.output.extend_from_slice(bytes);
-            return self.flush(More::No).await;
+            return self.flush().await;
         }
         let most = if self.io.has_sendfile() { CONTENT_PIECE } else { READ_PIECE };
         let mut rest = bytes;
@@ -131,45 +132,41 @@ impl Wire<'_> {
         }
     }
 
+    /// Sends `output` and a file behind it, which never comes into this process.
     async fn send_file(&mut self, mut range: FileRange, sent: &mut u64) -> Result<(), Cut> {
-        let has_sendfile = self.io.has_sendfile();
-        if range.length <= SMALL_FILE as u64 || !has_sendfile {
-            // Of a small file, one writev of head and content is cheaper than sendfile's segment of its own.
-            let most = if has_sendfile { SMALL_FILE } else { READ_PIECE };
-            while range.length > 0 {
-                let piece = range.read_at_most(most).map_err(|error| Cut::Failed(error.into()))?;
-                self.send_bytes(&piece).await?;
-                *sent += piece.len() as u64;
-                if range.length > 0 {
-                    yield_now().await; // as below
-                }
+        loop {
+            *sent += poll_fn(|cx| self.poll_send_file(cx, &mut range)).await? as u64;
+            if range.length() == 0 {
+                return Ok(());
             }
-            return Ok(());
+            // Others' turn: nobody waits for a long file, and a client reads a piece while it is in the processor's caches, where
+            // whatever fills the socket's buffer would drive it out.
+            yield_now().await;
         }
-        self.flush(More::Follows).await?;
-        while range.length > 0 {
-            let count = usize::try_from(range.length).unwrap_or(usize::MAX).min(SENDFILE_PIECE);
-            let written = poll_fn(|cx| {
-                // A result of 0 is not a failed connection here, but a file that has become shorter.
-                match self.io.poll_sendfile(cx, &range.file, &mut range.offset, count) {
-                    Poll::Ready(Ok(0)) => Poll::Ready(Ok(0)),
-                    written => self.sending(written),
-                }
-            });
-            match written.await? {
-                0 => return Err(Cut::Failed("the file became shorter while it was sent".into())),
-                count => {
-                    range.length = range.length.saturating_sub(count as u64);
-                    *sent += count as u64;
-                }
+    }
+
+    fn poll_send_file(&mut self, cx: &mut Context<'_>, range: &mut FileRange) -> Poll<Result<usize, Cut>> {
+        ready!(self.poll_flush_more(cx))?;
+        match self.io.poll_sendfile(cx, range, SENDFILE_PIECE) {
+            // No failed connection here.
+            Poll::Ready(Ok(0)) => {
+                Poll::Ready(Err(Cut::Failed("the file became shorter while it was sent".into())))
             }
-            if range.length > 0 {
-                // Others' turn: nobody waits for a long file, and a client reads a piece while it is in the processor's caches, where
-                // whatever fills the socket's buffer would drive it out.
-                yield_now().await;
-            }
+            written => self.sending(written).map_err(Cut::from),
         }
-        Ok(())
+    }
+
+    /// Sends `output` and what is read of a file behind it: where it is short, or there is no `sendfile`.
+    async fn read_file(&mut self, mut range: FileRange, sent: &mut u64) -> Result<(), Cut> {
+        loop {
+            let piece = range.read_at_most(READ_PIECE).map_err(|error| Cut::Failed(error.into()))?;
+            self.send_bytes(&piece).await?;
+            *sent += piece.len() as u64;
+            if range.length() == 0 {
+                return Ok(());
+            }
+            yield_now().await; // as above
+        }
     }
 
     async fn send_stream(
@@ -213,7 +210,7 @@ impl Wire<'_> {
             BodyFraming::Chunked => self.output.extend_from_slice(reply::LAST_CHUNK),
             _ => {}
         }
-        Ok(self.flush(More::No).await?)
+        Ok(self.flush().await?)
     }
 
     /// Puts `data` behind `output`, which is sent once it is worth a system call.
@@ -256,8 +253,6 @@ impl Wire<'_> {
     }
 }
 
-/// Files up to this are read and sent in one piece, in bytes.
-const SMALL_FILE: usize = 64 * 1024;
 /// Content up to this is copied behind its head: a second piece costs the kernel more, in bytes.
 const COPIED: usize = 2 * 1024;
 /// How much of a long content is sent before other connections have their turn, in bytes: with 512 KiB 8 MiB cost more, with 128 KiB and

@@ -13,7 +13,7 @@ use crate::request::Peer;
 use crate::server::Shared;
 use crate::server::buffers::Buffers;
 use crate::server::clock::Deadline;
-use crate::server::socket::{Io, More};
+use crate::server::socket::Io;
 
 /// What serving needs of the connection, and the buffers it holds meanwhile.
 pub(super) struct Wire<'c> {
@@ -110,12 +110,8 @@ impl<'c> Wire<'c> {
         Poll::Ready(Ok(()))
     }
 
-    pub(super) async fn flush(&mut self, more: More) -> io::Result<()> {
-        poll_fn(|cx| match more {
-            More::No => self.poll_flush(cx),
-            More::Follows => self.poll_flush_more(cx),
-        })
-        .await
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_flush(cx)).await
     }
 
     /// Watches over sending: nothing written in `--send-timeout` is an error, and any progress starts it anew.

@@ -1,0 +1,60 @@
+//! Files that are kept open in the cache.
+
+use std::os::fd::AsRawFd as _;
+
+use super::*;
+
+const MEDIUM: usize = 16 * 1024;
+
+/// The body as the connection gets it.
+async fn body(files: &Files, path: &'static str) -> (HeaderMap, Body) {
+    let rest = SafePath::parse(path.as_bytes()).unwrap();
+    let (head, body) = files.handle(Request::get(path), rest).await.unwrap().into_parts();
+    (head.headers, body)
+}
+
+#[tokio::test]
+async fn a_file_that_sendfile_suits_stays_open_and_is_in_memory_too() {
+    let site = site().file("medium.bin", vec![7; MEDIUM]).file("small.bin", vec![7; 8 * 1024]).settled();
+    let (_, Body::File(first)) = body(&site.files, "/medium.bin").await else { panic!("no file") };
+    let (_, Body::File(second)) = body(&site.files, "/medium.bin").await else { panic!("no file") };
+    assert_eq!(first.file().as_raw_fd(), second.file().as_raw_fd());
+    assert_eq!(second.content().as_deref(), Some(&[7; MEDIUM][..]));
+    assert!(matches!(body(&site.files, "/small.bin").await.1, Body::Bytes(_)));
+}
+
+#[tokio::test]
+async fn a_file_that_stays_open_never_keeps_the_tag_of_what_it_was() {
+    let site = site().file("a", vec![0; MEDIUM]).settled();
+    for number in 1..=20 {
+        let mut before = HeaderMap::new();
+        for _ in 0..200 {
+            before = body(&site.files, "/a").await.0; // so often that its path is not looked at for a moment
+        }
+        // Of the same length, in the same place.
+        std::fs::write(site.path("a"), [number; MEDIUM]).unwrap();
+        let (after, Body::File(mut range)) = body(&site.files, "/a").await else { panic!("no file") };
+        assert_ne!(before["etag"], after["etag"]);
+        assert_eq!(range.read_piece().unwrap().as_deref(), Some(&[number; MEDIUM][..]));
+    }
+}
+
+#[tokio::test]
+async fn few_files_stay_open() {
+    assert_eq!(open_cost(None), CACHE_BYTES / OPEN_FILES);
+    assert_eq!(open_cost(Some(1 << 20)), CACHE_BYTES / OPEN_FILES);
+    assert_eq!(open_cost(Some(4096)), CACHE_BYTES / 128);
+    assert_eq!(open_cost(Some(0)), CACHE_BYTES);
+    let mut site = site();
+    site.files.open_cost = open_cost(Some(4096));
+    for number in 0..300 {
+        site = site.file(&format!("{number}"), vec![7; MEDIUM]);
+    }
+    let site = site.settled();
+    let names: Vec<_> = (0..300).map(|number| format!("{number}")).collect();
+    for name in &names {
+        site.get(&format!("/{name}"), &[]).await.is(200, vec![7; MEDIUM]);
+    }
+    let open = names.iter().filter(|name| site.files.cache.find(name.as_bytes()).is_some()).count();
+    assert!((64..=128).contains(&open), "{open}");
+}
