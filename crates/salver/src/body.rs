@@ -14,6 +14,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use crate::http1::reply::Prepared;
+
 /// Any error of a foreign body or handler: it reaches the log, never the wire.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -64,9 +66,12 @@ pub struct FileRange {
 
 #[derive(Debug)]
 struct Opened {
-    file: File,
+    /// `None` if all of it is in memory, and not worth a descriptor.
+    file: Option<File>,
     /// All that the file holds, to be sent where `sendfile` cannot serve; empty if it has to be read.
     content: Bytes,
+    /// The fields of a response with it.
+    prepared: Option<Prepared>,
 }
 
 impl Body {
@@ -96,6 +101,14 @@ impl Body {
         }
     }
 
+    /// The fields of a response with it, if they were written before.
+    pub(crate) fn prepared(&self) -> Option<&Prepared> {
+        match self {
+            Self::File(range) => range.opened.prepared.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether it is known that there is no content.
     pub fn is_empty(&self) -> bool {
         self.len() == Some(0)
@@ -112,18 +125,19 @@ impl FileRange {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn new(file: File, offset: u64, length: u64) -> Self {
-        Self { opened: Arc::new(Opened { file, content: Bytes::new() }), offset, length }
+        let opened = Opened { file: Some(file), content: Bytes::new(), prepared: None };
+        Self { opened: Arc::new(opened), offset, length }
     }
 
-    /// All of `file`, which holds `content`.
-    pub(crate) fn in_memory(file: File, content: Bytes) -> Self {
+    /// All of a file that holds `content`, and whose responses say what was `prepared`.
+    pub(crate) fn stored(file: Option<File>, content: Bytes, prepared: Prepared) -> Self {
         let length = content.len() as u64;
-        Self { opened: Arc::new(Opened { file, content }), offset: 0, length }
+        Self { opened: Arc::new(Opened { file, content, prepared: Some(prepared) }), offset: 0, length }
     }
 
-    /// The open file.
-    pub fn file(&self) -> &File {
-        &self.opened.file
+    /// The open file; `None` if its bytes are in memory alone.
+    pub fn file(&self) -> Option<&File> {
+        self.opened.file.as_ref()
     }
 
     /// Where the next byte lies.
@@ -142,10 +156,26 @@ impl FileRange {
     }
 
     /// What is left, if it is in memory.
+    pub(crate) fn in_memory(&self) -> Option<&[u8]> {
+        self.opened.content.get(self.place()?)
+    }
+
+    /// The same, to be kept.
     pub(crate) fn content(&self) -> Option<Bytes> {
+        let place = self.place()?;
+        (place.end <= self.opened.content.len()).then(|| self.opened.content.slice(place))
+    }
+
+    /// Where it would lie in memory; what has a descriptor may not be there at all.
+    fn place(&self) -> Option<Range<usize>> {
         let start = usize::try_from(self.offset).ok()?;
         let end = start.checked_add(usize::try_from(self.length).ok()?)?;
-        (start < end && end <= self.opened.content.len()).then(|| self.opened.content.slice(start..end))
+        (start < end || self.opened.file.is_none()).then_some(start..end)
+    }
+
+    /// Whether `sendfile` is cheaper than a copy.
+    pub(crate) fn suits_sendfile(&self) -> bool {
+        self.length > COPIED_FILE && self.opened.file.is_some()
     }
 
     /// The bytes of `part`, counted as the file's and not after its end.
@@ -177,7 +207,8 @@ impl FileRange {
             Some(mut content) => content.split_to(want),
             None => {
                 let mut piece = vec![0; want];
-                let got = self.file().read_at(&mut piece, self.offset)?;
+                let file = self.file().ok_or(std::io::ErrorKind::UnexpectedEof)?;
+                let got = file.read_at(&mut piece, self.offset)?;
                 if got == 0 {
                     return Err(std::io::ErrorKind::UnexpectedEof.into());
                 }
@@ -267,6 +298,8 @@ impl From<&'static str> for Body {
 mod tests {
     use std::io::Write as _;
 
+    use http::HeaderMap;
+
     use super::*;
 
     fn file(content: &[u8]) -> File {
@@ -281,7 +314,8 @@ mod tests {
 
     #[test]
     fn what_is_in_memory_is_not_read() {
-        let range = FileRange::in_memory(file(b"on disk..."), Bytes::from_static(b"in memory "));
+        let content = Bytes::from_static(b"in memory ");
+        let range = FileRange::stored(Some(file(b"on disk...")), content, Prepared::new(HeaderMap::new()));
         assert_eq!(read(range.clone()), b"in memory ");
         assert_eq!(read(range.part(3..6)), b"mem");
         let mut moved = range.part(3..9);

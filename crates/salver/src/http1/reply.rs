@@ -14,6 +14,10 @@ use http::{HeaderMap, HeaderName, StatusCode, Version};
 use super::field;
 use crate::rfc::list;
 
+mod prepared;
+
+pub use prepared::Prepared;
+
 /// What decides the framing of an answer beside the answer itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
@@ -87,7 +91,8 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Appends status line, headers and the empty line to `out`.
 ///
-/// `length` is that of the content, if it is known; `date` a ready IMF-fixdate, left out where the handler gave one.
+/// `prepared` may hold the lines of `headers`; `length` is that of the content, if it is known; `date` a ready IMF-fixdate, left out
+/// where the handler gave one.
 ///
 /// # Errors
 /// [`BadReply`], and nothing has been appended.
@@ -96,15 +101,21 @@ pub fn write_head(
     asked: &Asked,
     (status, reason): (StatusCode, Option<&Reason>),
     headers: &HeaderMap,
+    prepared: Option<&Prepared>,
     length: Option<u64>,
     date: &[u8],
 ) -> Result<Written, BadReply> {
-    let plan = Plan::of(asked, status, headers, length)?;
+    let prepared = prepared.and_then(|prepared| prepared.of(headers));
+    let marks = prepared.map_or_else(|| Marks::of(headers), |(_, marks)| marks);
+    let plan = Plan::of(asked, status, headers, marks, length)?;
     write_status(out, asked.protocol, status, reason);
     if !plan.dated {
         write_field(out, b"Date", date);
     }
-    copy_fields(out, headers);
+    match prepared {
+        Some((lines, _)) => out.extend_from_slice(lines),
+        None => copy_fields(out, headers),
+    }
     if let Some(length) = plan.content_length {
         write_field(out, b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
     }
@@ -190,6 +201,7 @@ impl Plan {
         asked: &Asked,
         status: StatusCode,
         headers: &HeaderMap,
+        marks: Marks,
         length: Option<u64>,
     ) -> Result<Self, BadReply> {
         let declared = || declared_length(headers);
@@ -212,13 +224,28 @@ impl Plan {
                 None => (BodyFraming::UntilClose, None),
             },
         };
-        let (mut close, mut dated) = (false, false);
+        let keep_alive = asked.keep_alive && !marks.close && framing != BodyFraming::UntilClose;
+        Ok(Self { content_length, dated: marks.dated, written: Written { framing, keep_alive } })
+    }
+}
+
+/// What the fields of a response ask of its head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marks {
+    /// They hold a `Date`.
+    dated: bool,
+    /// They want the connection closed.
+    close: bool,
+}
+
+impl Marks {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut marks = Self { dated: false, close: false };
         for (name, value) in headers {
-            dated |= name == DATE;
-            close |= name == CONNECTION && list::names(value, b"close");
+            marks.dated |= name == DATE;
+            marks.close |= name == CONNECTION && list::names(value, b"close");
         }
-        let keep_alive = asked.keep_alive && !close && framing != BodyFraming::UntilClose;
-        Ok(Self { content_length, dated, written: Written { framing, keep_alive } })
+        marks
     }
 }
 

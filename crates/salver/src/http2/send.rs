@@ -14,7 +14,7 @@ use http_body::Frame;
 use super::stream::Responder;
 use crate::body::{Body, BoxError, FileRange, Stream};
 use crate::handler::Response;
-use crate::http1::reply::{self, Asked, BodyFraming, Plan};
+use crate::http1::reply::{self, Asked, BodyFraming, Marks, Plan};
 use crate::server::Shared;
 use crate::server::clock::Deadline;
 
@@ -51,7 +51,7 @@ impl Sender<'_> {
         let planned = match head.status {
             // RFC 9113 §8.6: there is nothing to switch to.
             StatusCode::SWITCHING_PROTOCOLS => Err(reply::BadReply::Interim(101)),
-            status => Plan::of(&asked, status, &head.headers, body.len()),
+            status => Plan::of(&asked, status, &head.headers, Marks::of(&head.headers), body.len()),
         };
         let (status, headers, plan) = match planned {
             Ok(plan) => (head.status, head.headers, plan),

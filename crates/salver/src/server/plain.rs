@@ -100,14 +100,11 @@ impl Plain {
         range: &mut FileRange,
         most: usize,
     ) -> Poll<io::Result<usize>> {
+        let Some(file) = range.file() else { return Poll::Ready(Err(io::ErrorKind::Unsupported.into())) };
         let count = usize::try_from(range.length()).unwrap_or(usize::MAX).min(most);
         let mut offset = range.offset();
-        let sent = ready!(self.poll_out(cx, || Ok(rustix::fs::sendfile(
-            self,
-            range.file(),
-            Some(&mut offset),
-            count
-        )?)));
+        let sent =
+            ready!(self.poll_out(cx, || Ok(rustix::fs::sendfile(self, file, Some(&mut offset), count)?)));
         range.advance(*sent.as_ref().unwrap_or(&0) as u64);
         Poll::Ready(sent)
     }

@@ -23,7 +23,7 @@ use crate::finish::log::{Outcome, Seen};
 use crate::guard::Permit;
 use crate::handler::Response;
 use crate::http1::Fault;
-use crate::http1::reply::{self, Asked, BodyFraming, Plan};
+use crate::http1::reply::{self, Asked, BodyFraming, Marks, Plan};
 use crate::request::{Local, Peer, Request, Target};
 use crate::rfc::forwarded::Scheme;
 use crate::site::Site;
@@ -229,7 +229,8 @@ fn checked(headers: HeaderMap) -> HeaderMap {
 /// The response with what our own engine would say of its length, and without what it would not send: the connection's own
 /// headers, and content where there is none.
 fn framed(asked: &Asked, mut response: Response) -> Response {
-    let plan = Plan::of(asked, response.status(), response.headers(), response.body().len());
+    let headers = response.headers();
+    let plan = Plan::of(asked, response.status(), headers, Marks::of(headers), response.body().len());
     let plan = match plan {
         Ok(plan) if !response.status().is_informational() => plan,
         _ => {

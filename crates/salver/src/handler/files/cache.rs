@@ -203,7 +203,7 @@ impl Heat {
 const SHARDS: usize = 8;
 
 /// What an entry takes beside its content and name, in bytes: its headers above all.
-const OVERHEAD: usize = 2048;
+const OVERHEAD: usize = 3072;
 
 const COUNT_BITS: u32 = 16;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;

@@ -15,7 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use self::cache::Cache;
 use self::resolver::{Entry, Refusal, Root};
-use self::stored::{Content, Stored};
+use self::stored::Stored;
 use super::{Answer, Handler, Reply, Response, listing};
 use crate::body::Body;
 use crate::error::Error;
@@ -186,11 +186,11 @@ impl Files {
         };
         let content_type = content_type::of(path.file_name().unwrap_or_default(), &self.options.content_type);
         let stored = Arc::new(Stored::new(file, facts, content_type));
-        if let Content::Bytes(bytes) = stored.at_hand()
+        if let Some(bytes) = stored.content.in_memory()
             && facts.is_settled(std::time::SystemTime::now())
         {
-            let cost = if stored.is_open() { bytes.len().max(self.open_cost) } else { bytes.len() };
-            self.cache.insert(path.as_bytes(), stored.clone(), cost);
+            let least = if stored.content.file().is_some() { self.open_cost } else { 0 };
+            self.cache.insert(path.as_bytes(), stored.clone(), bytes.len().max(least));
         }
         Ok(Named::File(stored))
     }

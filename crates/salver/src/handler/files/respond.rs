@@ -21,7 +21,6 @@ use crate::rfc::range;
 
 /// Where the bytes of a representation come from.
 pub(crate) enum Source {
-    Bytes(Bytes),
     /// A file, whole.
     File(FileRange),
     /// Such a file, compressed as it is sent.
@@ -31,7 +30,6 @@ pub(crate) enum Source {
 /// Answers a GET or HEAD with what the preconditions and ranges in its `headers` ask of this representation.
 pub(crate) fn respond(method: &Method, headers: &HeaderMap, head: &Head, source: Source) -> Answer {
     let length = match &source {
-        Source::Bytes(bytes) => Some(bytes.len() as u64),
         Source::File(file) => Some(file.length()),
         Source::Encoded(..) => None,
     };
@@ -61,7 +59,6 @@ pub(crate) fn respond(method: &Method, headers: &HeaderMap, head: &Head, source:
 impl Source {
     fn whole(self) -> Body {
         match self {
-            Self::Bytes(bytes) => bytes.into(),
             Self::File(file) if file.length() == 0 => Body::Empty,
             Self::File(file) => Body::File(file),
             Self::Encoded(file, coding) => compress::encode(Body::File(file), coding),
@@ -71,10 +68,6 @@ impl Source {
     /// A range that lies within.
     fn part(&self, range: Range<u64>) -> Body {
         match self {
-            Self::Bytes(bytes) => {
-                let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-                bytes.slice(place(range.start)..place(range.end)).into()
-            }
             Self::File(file) | Self::Encoded(file, _) => Body::File(file.part(range)),
         }
     }
@@ -103,16 +96,10 @@ fn varying(head: &Head, error: Error) -> Error {
     }
 }
 
-/// 304 with what a cache needs to go on using what it has (RFC 9110 §15.4.5).
 fn not_modified(head: &Head) -> Response {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NOT_MODIFIED;
-    response.headers_mut().reserve(4); // with what every response says
-    for name in [header::ETAG, header::LAST_MODIFIED, header::VARY] {
-        if let Some(value) = head.headers.get(&name) {
-            response.headers_mut().insert(name, value.clone());
-        }
-    }
+    *response.headers_mut() = head.not_modified.clone();
     response
 }
 

@@ -14,6 +14,7 @@ use super::facts::Facts;
 use crate::body::{COPIED_FILE, FileRange};
 use crate::compress;
 use crate::finish::headers::SERVER;
+use crate::http1::reply::Prepared;
 use crate::rfc::accept::Coding;
 use crate::rfc::content_type;
 use crate::rfc::date::Stamp;
@@ -23,10 +24,10 @@ use crate::rfc::etag::ETag;
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) facts: Facts,
-    pub(crate) content: Content,
+    pub(crate) content: FileRange,
     pub(crate) head: Head,
     /// Small content compressed, once it was asked for.
-    encoded: [OnceLock<(Head, Bytes)>; Coding::ALL.len()],
+    encoded: [OnceLock<(Head, FileRange)>; Coding::ALL.len()],
     /// The codings that precompressed siblings were last seen for, a bit each.
     siblings: AtomicU8,
     /// When the path was last resolved as the policy says, as the resolver counts time.
@@ -35,19 +36,12 @@ pub(crate) struct Stored {
     pub(crate) siblings_heat: Heat,
 }
 
-/// The content of a file.
-#[derive(Clone, Debug)]
-pub(crate) enum Content {
-    /// In memory.
-    Bytes(Bytes),
-    /// In a file, and where it is small in memory, too.
-    File(FileRange),
-}
-
 /// The headers of a representation, and its validators.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub(crate) headers: HeaderMap,
+    /// What a cache needs to go on using what it has (RFC 9110 §15.4.5).
+    pub(crate) not_modified: HeaderMap,
     pub(crate) content_type: HeaderValue,
     pub(crate) etag: ETag,
     pub(crate) modified: Stamp,
@@ -58,10 +52,9 @@ impl Stored {
     pub(crate) fn new(file: File, facts: Facts, content_type: HeaderValue) -> Self {
         let head = Head::new(content_type, &facts, Coding::Identity, Made::Stored);
         let content = match read_small(&file, &facts) {
-            Ok(Some(bytes)) if facts.size <= COPIED_FILE => Content::Bytes(bytes),
-            Ok(Some(bytes)) => Content::File(FileRange::in_memory(file, bytes)),
+            Ok(Some(bytes)) => head.content(bytes, (facts.size > COPIED_FILE).then_some(file)),
             // A file that changes meanwhile, or cannot be read: the connection tells the client, by cutting it.
-            Ok(None) | Err(_) => Content::File(FileRange::new(file, 0, facts.size)),
+            Ok(None) | Err(_) => FileRange::new(file, 0, facts.size),
         };
         Self {
             facts,
@@ -75,26 +68,11 @@ impl Stored {
         }
     }
 
-    /// The content from memory, where it is there.
-    pub(crate) fn at_hand(&self) -> Content {
-        match &self.content {
-            Content::File(range) => range.content().map_or_else(|| self.content.clone(), Content::Bytes),
-            bytes => bytes.clone(),
-        }
-    }
-
-    /// Whether it holds a descriptor.
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.content, Content::File(_))
-    }
-
     /// Whether what would be sent is still what the head says: nobody writes into memory, but a file may have been written into.
     pub(crate) fn is_unchanged(&self) -> bool {
-        match &self.content {
-            Content::Bytes(_) => true,
-            Content::File(range) => {
-                fstat(range.file()).ok().as_ref().and_then(Facts::of_file) == Some(self.facts)
-            }
+        match self.content.file() {
+            None => true,
+            Some(file) => fstat(file).ok().as_ref().and_then(Facts::of_file) == Some(self.facts),
         }
     }
 
@@ -105,13 +83,14 @@ impl Stored {
     }
 
     /// The small content in this coding, if it was compressed before.
-    pub(crate) fn encoded(&self, coding: Coding) -> Option<&(Head, Bytes)> {
+    pub(crate) fn encoded(&self, coding: Coding) -> Option<&(Head, FileRange)> {
         self.encoded.get(coding as usize)?.get()
     }
 
     /// Keeps small content in this coding; whoever was first stays.
     pub(crate) fn set_encoded(&self, coding: Coding, content: Bytes) -> bool {
         let head = Head::new(self.head.content_type.clone(), &self.facts, coding, Made::OnTheFly);
+        let content = head.content(content, None);
         self.encoded.get(coding as usize).is_some_and(|place| place.set((head, content)).is_ok())
     }
 
@@ -157,16 +136,29 @@ impl Head {
         if coding != Coding::Identity {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
         }
-        let mut head = Self { headers, content_type, etag, modified };
+        let mut not_modified = HeaderMap::with_capacity(4);
+        not_modified.extend([
+            (header::SERVER, SERVER),
+            (header::LAST_MODIFIED, modified.header()),
+            (header::ETAG, etag.header()),
+        ]);
+        let mut head = Self { headers, not_modified, content_type, etag, modified };
         if coding != Coding::Identity || content_type::is_text(head.content_type.as_bytes()) {
             head.vary();
         }
         head
     }
 
+    /// The content that it is the head of, in memory; `file` holds the same.
+    fn content(&self, content: Bytes, file: Option<File>) -> FileRange {
+        FileRange::stored(file, content, Prepared::new(self.headers.clone()))
+    }
+
     /// Says that clients that take other codings may be sent other bytes.
     pub(crate) fn vary(&mut self) {
-        self.headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        for headers in [&mut self.headers, &mut self.not_modified] {
+            headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
     }
 }
 
@@ -199,10 +191,8 @@ mod tests {
         assert_eq!(read_small(&open(), &facts).unwrap(), None);
         file.as_file().set_len(2).unwrap();
         assert_eq!(read_small(&open(), &facts).unwrap(), None);
-        assert!(matches!(
-            Stored::new(open(), facts, HeaderValue::from_static("text/plain")).content,
-            Content::File(_)
-        ));
+        let stored = Stored::new(open(), facts, HeaderValue::from_static("text/plain"));
+        assert_eq!(stored.content.in_memory(), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, header};
 
 use super::plan::ranges;
 use super::respond::{Source, respond};
-use super::stored::{Content, Head, Made, Stored};
+use super::stored::{Head, Made, Stored};
 use super::{Files, Named};
 use crate::compress;
 use crate::error::Error;
@@ -92,13 +92,10 @@ impl Files {
         stored: Arc<Stored>,
         coding: Coding,
     ) -> Reply<'_> {
-        let content = match stored.at_hand() {
-            Content::Bytes(bytes) => bytes,
-            Content::File(range) => {
-                let head = Head::new(stored.head.content_type.clone(), &stored.facts, coding, Made::OnTheFly);
-                let source = Source::Encoded(range, coding);
-                return Reply::ready(respond(&request.method, &request.headers, &head, source));
-            }
+        let Some(content) = stored.content.content() else {
+            let head = Head::new(stored.head.content_type.clone(), &stored.facts, coding, Made::OnTheFly);
+            let source = Source::Encoded(stored.content.clone(), coding);
+            return Reply::ready(respond(&request.method, &request.headers, &head, source));
         };
         if let Some(answer) = respond_encoded(&request.method, &request.headers, &stored, coding) {
             return Reply::ready(answer);
@@ -120,14 +117,11 @@ impl Files {
 /// Answers with small content that was compressed before.
 fn respond_encoded(method: &Method, headers: &HeaderMap, stored: &Stored, coding: Coding) -> Option<Answer> {
     let (head, encoded) = stored.encoded(coding)?;
-    Some(respond(method, headers, head, Source::Bytes(encoded.clone())))
+    Some(respond(method, headers, head, Source::File(encoded.clone())))
 }
 
 fn source(stored: &Stored) -> Source {
-    match &stored.content {
-        Content::Bytes(bytes) => Source::Bytes(bytes.clone()),
-        Content::File(range) => Source::File(range.clone()),
-    }
+    Source::File(stored.content.clone())
 }
 
 /// What can be chosen of: identity, and what `there_is`.

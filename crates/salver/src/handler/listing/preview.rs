@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::{Listing, html as entries, icon, page, readme};
 use crate::body::FileRange;
 use crate::error::Error;
-use crate::handler::files::stored::{Content, Stored};
+use crate::handler::files::stored::Stored;
 use crate::handler::{Answer, Response};
 use crate::look::END;
 use crate::request::Request;
@@ -92,10 +92,10 @@ impl Shown {
             _ if kind.starts_with(b"video/") => Self::Video,
             _ if kind == b"application/pdf" => Self::Pdf,
             _ if content_type::is_text(kind) || kind == b"application/octet-stream" => {
-                let content = match stored.at_hand() {
-                    Content::Bytes(bytes) => bytes,
-                    Content::File(file) => {
-                        let range = file.part(0..stored.facts.size.min(MOST));
+                let content = match stored.content.content() {
+                    Some(content) => content,
+                    None => {
+                        let range = stored.content.part(0..stored.facts.size.min(MOST));
                         let read = workshop::run(move || read(range));
                         read.await.map_err(Error::internal)?.map_err(Error::internal)?.into()
                     }

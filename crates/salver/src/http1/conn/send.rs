@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 
 use super::read::{Gone, Upload};
 use super::wire::Wire;
-use crate::body::{Body, BoxError, COPIED_FILE, FileRange, Reported, Stream};
+use crate::body::{Body, BoxError, FileRange, Reported, Stream};
 use crate::handler::Response;
 use crate::handler::gateway::Verbatim;
 use crate::http1::reply::{self, Asked, BodyFraming, Reason, Written};
@@ -58,8 +58,9 @@ impl Wire<'_> {
             return Written { framing: BodyFraming::UntilClose, keep_alive: false };
         }
         let reason = response.extensions().get::<Reason>();
-        let (status, headers, length) = (response.status(), response.headers(), response.body().len());
-        match reply::write_head(&mut self.output, asked, (status, reason), headers, length, &date::now()) {
+        let (status, headers) = ((response.status(), reason), response.headers());
+        let (prepared, length) = (response.body().prepared(), response.body().len());
+        match reply::write_head(&mut self.output, asked, status, headers, prepared, length, &date::now()) {
             Ok(written) => written,
             Err(bad) => {
                 tracing::error!("a handler's response cannot be sent: {bad}");
@@ -102,11 +103,18 @@ impl Wire<'_> {
                 *sent = bytes.len() as u64;
                 Ok(())
             }
-            (_, Body::File(range)) if self.io.has_sendfile() && range.length() > COPIED_FILE => {
+            (_, Body::File(range)) if self.io.has_sendfile() && range.suits_sendfile() => {
                 self.send_file(range, sent).await
             }
-            // Boxed, so that the future of what is short and frequent is small.
-            (_, Body::File(range)) => Box::pin(self.read_file(range, sent)).await,
+            (_, Body::File(range)) => match range.in_memory() {
+                Some(bytes) => {
+                    self.send_bytes(bytes).await?;
+                    *sent = bytes.len() as u64;
+                    Ok(())
+                }
+                // Boxed, so that the future of what is short and frequent is small.
+                None => Box::pin(self.read_file(range, sent)).await,
+            },
             (framing, Body::Stream(stream)) => {
                 Box::pin(self.send_stream(upload, framing, stream, sent)).await
             }

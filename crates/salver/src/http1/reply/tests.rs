@@ -23,7 +23,7 @@ fn write(
 ) -> (String, Written) {
     let mut out = Vec::new();
     let status = StatusCode::from_u16(status).unwrap();
-    let written = write_head(&mut out, &asked, (status, None), &map(fields), length, DATE).unwrap();
+    let written = write_head(&mut out, &asked, (status, None), &map(fields), None, length, DATE).unwrap();
     (String::from_utf8(out).unwrap(), written)
 }
 
@@ -125,7 +125,8 @@ fn framing() {
 fn an_interim_status_is_no_answer() {
     for status in [StatusCode::CONTINUE, StatusCode::PROCESSING, StatusCode::EARLY_HINTS] {
         let mut out = Vec::new();
-        let bad = write_head(&mut out, &ASKED, (status, None), &HeaderMap::new(), None, DATE).unwrap_err();
+        let bad =
+            write_head(&mut out, &ASKED, (status, None), &HeaderMap::new(), None, None, DATE).unwrap_err();
         assert_eq!(bad, BadReply::Interim(status.as_u16()));
         assert!(out.is_empty());
     }
@@ -192,6 +193,31 @@ fn any_headers() -> impl Strategy<Value = HeaderMap> {
 
 proptest! {
     #[test]
+    fn what_was_prepared_is_what_would_be_written(
+        headers in any_headers(),
+        other in any_headers(),
+        change in 0..5,
+    ) {
+        let prepared = Prepared::new(headers.clone());
+        let mut said = headers.clone();
+        match (change, headers.iter().next(), other.iter().next()) {
+            (1, _, Some((name, value))) => drop(said.insert(name.clone(), value.clone())),
+            (2, _, Some((name, value))) => drop(said.append(name.clone(), value.clone())),
+            (3, Some((name, _)), _) => drop(said.remove(name)),
+            (4, Some((name, value)), _) if headers.get_all(name).iter().count() == 1 => {
+                said.insert(name.clone(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            }
+            _ => prop_assert!(prepared.of(&said).is_some()),
+        }
+        let write = |prepared| {
+            let mut out = Vec::new();
+            write_head(&mut out, &ASKED, (StatusCode::OK, None), &said, prepared, Some(5), DATE).unwrap();
+            out
+        };
+        prop_assert_eq!(write(Some(&prepared)).escape_ascii().to_string(), write(None).escape_ascii().to_string());
+    }
+
+    #[test]
     fn another_parser_reads_what_is_written(
         status in 200_u16..1000,
         headers in any_headers(),
@@ -203,7 +229,7 @@ proptest! {
         let asked = Asked { version: version(old_client), protocol: version(old_server), head_only, keep_alive };
         let mut out = Vec::new();
         let status = StatusCode::from_u16(status).unwrap();
-        let written = write_head(&mut out, &asked, (status, None), &headers, length, DATE).unwrap();
+        let written = write_head(&mut out, &asked, (status, None), &headers, None, length, DATE).unwrap();
 
         let mut fields = [httparse::EMPTY_HEADER; 16];
         let mut response = httparse::Response::new(&mut fields);
