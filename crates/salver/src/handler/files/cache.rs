@@ -198,6 +198,11 @@ impl Heat {
         }
         false
     }
+
+    /// Whether it was used so often when it was last.
+    pub(crate) fn was_hot(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & COUNT_MASK > CHECKED_USES
+    }
 }
 
 const SHARDS: usize = 8;

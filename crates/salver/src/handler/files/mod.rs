@@ -54,7 +54,7 @@ pub struct Files {
     /// The one file that is served; `None` is all of the folder.
     only: Option<SafePath>,
     cache: Cache<Stored>,
-    /// What a file that is kept open costs in the cache at least, in bytes.
+    /// What a file that is kept open costs in the cache, in bytes.
     open_cost: usize,
     listing: listing::Listing,
 }
@@ -189,8 +189,7 @@ impl Files {
         if let Some(bytes) = stored.content.in_memory()
             && facts.is_settled(std::time::SystemTime::now())
         {
-            let least = if stored.content.file().is_some() { self.open_cost } else { 0 };
-            self.cache.insert(path.as_bytes(), stored.clone(), bytes.len().max(least));
+            self.cache.insert(path.as_bytes(), stored.clone(), bytes.len());
         }
         Ok(Named::File(stored))
     }

@@ -26,6 +26,8 @@ pub(crate) struct Stored {
     pub(crate) facts: Facts,
     pub(crate) content: FileRange,
     pub(crate) head: Head,
+    /// Small content that is open, too, once it is hot.
+    open: OnceLock<FileRange>,
     /// Small content compressed, once it was asked for.
     encoded: [OnceLock<(Head, FileRange)>; Coding::ALL.len()],
     /// The codings that precompressed siblings were last seen for, a bit each.
@@ -52,7 +54,7 @@ impl Stored {
     pub(crate) fn new(file: File, facts: Facts, content_type: HeaderValue) -> Self {
         let head = Head::new(content_type, &facts, Coding::Identity, Made::Stored);
         let content = match read_small(&file, &facts) {
-            Ok(Some(bytes)) => head.content(bytes, (facts.size > COPIED_FILE).then_some(file)),
+            Ok(Some(bytes)) => head.content(bytes, None),
             // A file that changes meanwhile, or cannot be read: the connection tells the client, by cutting it.
             Ok(None) | Err(_) => FileRange::new(file, 0, facts.size),
         };
@@ -60,6 +62,7 @@ impl Stored {
             facts,
             content,
             head,
+            open: OnceLock::new(),
             encoded: Default::default(),
             siblings: AtomicU8::new(0),
             resolved: AtomicU64::new(0),
@@ -70,9 +73,30 @@ impl Stored {
 
     /// Whether what would be sent is still what the head says: nobody writes into memory, but a file may have been written into.
     pub(crate) fn is_unchanged(&self) -> bool {
-        match self.content.file() {
+        match self.open.get().and_then(FileRange::file) {
             None => true,
             Some(file) => fstat(file).ok().as_ref().and_then(Facts::of_file) == Some(self.facts),
+        }
+    }
+
+    /// What is sent of it as it is.
+    pub(crate) fn whole(&self) -> FileRange {
+        self.open.get().unwrap_or(&self.content).clone()
+    }
+
+    /// Whether a descriptor would pay: it is so often asked for that its path is not looked at each time, and `sendfile` is cheaper.
+    /// What is asked for now and then keeps nothing open, so that its file system can be unmounted and its space is free once it is removed.
+    pub(crate) fn wants_descriptor(&self) -> bool {
+        self.heat.was_hot() && self.facts.size > COPIED_FILE && self.open.get().is_none()
+    }
+
+    /// Keeps `file` open, which has these facts; whoever was first stays.
+    pub(crate) fn keep_open(&self, file: File, facts: &Facts) -> bool {
+        match self.content.content() {
+            Some(bytes) if *facts == self.facts => {
+                self.open.set(self.head.content(bytes, Some(file))).is_ok()
+            }
+            _ => false,
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, header};
 
 use super::plan::ranges;
+use super::resolver::Entry;
 use super::respond::{Source, respond};
 use super::stored::{Head, Made, Stored};
 use super::{Files, Named};
@@ -25,7 +26,12 @@ impl Files {
     pub(super) fn send(&self, request: &mut Request, path: &SafePath, stored: Arc<Stored>) -> Reply<'_> {
         let codings = Codings::parse(&request.headers);
         if !SUFFIXES.iter().any(|(coding, _)| codings.takes(*coding)) {
-            return Reply::ready(respond(&request.method, &request.headers, &stored.head, source(&stored)));
+            return Reply::ready(respond(
+                &request.method,
+                &request.headers,
+                &stored.head,
+                self.source(path, &stored),
+            ));
         }
         let siblings = self.siblings(path, &stored);
         match codings.choose(&offer(|coding| siblings & bit(coding) != 0)) {
@@ -50,11 +56,16 @@ impl Files {
             }
         }
         if siblings == 0 {
-            return Reply::ready(respond(&request.method, &request.headers, &stored.head, source(&stored)));
+            return Reply::ready(respond(
+                &request.method,
+                &request.headers,
+                &stored.head,
+                self.source(path, &stored),
+            ));
         }
         let mut head = stored.head.clone();
         head.vary();
-        Reply::ready(respond(&request.method, &request.headers, &head, source(&stored)))
+        Reply::ready(respond(&request.method, &request.headers, &head, self.source(path, &stored)))
     }
 
     /// The codings there are siblings for, a bit each.
@@ -81,7 +92,18 @@ impl Files {
             return None;
         }
         let head = Head::new(stored.head.content_type.clone(), &sibling.facts, coding, Made::Stored);
-        Some((head, source(&sibling)))
+        Some((head, Source::File(sibling.whole())))
+    }
+
+    /// The file as it is, which stays open from now on if that pays.
+    fn source(&self, path: &SafePath, stored: &Arc<Stored>) -> Source {
+        if stored.wants_descriptor()
+            && let Ok(Entry::File(file, facts)) = self.root.open_entry(path)
+            && stored.keep_open(file, &facts)
+        {
+            self.cache.charge(path.as_bytes(), stored, self.open_cost);
+        }
+        Source::File(stored.whole())
     }
 
     /// Answers with what is compressed here: small content once, larger content whenever it is sent.
@@ -118,10 +140,6 @@ impl Files {
 fn respond_encoded(method: &Method, headers: &HeaderMap, stored: &Stored, coding: Coding) -> Option<Answer> {
     let (head, encoded) = stored.encoded(coding)?;
     Some(respond(method, headers, head, Source::File(encoded.clone())))
-}
-
-fn source(stored: &Stored) -> Source {
-    Source::File(stored.content.clone())
 }
 
 /// What can be chosen of: identity, and what `there_is`.
