@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from tests.support import Case, Wire, require, until
+from tests.clock import moved_clock
+from tests.support import Case, Wire, until
 
 DAY = 86_400
 
@@ -13,18 +12,9 @@ class Clock(Case):
     """libfaketime moves the wall clock of the server alone; monotonic time goes on."""
 
     def test_clock_set_by_a_day(self) -> None:
-        require("faketime")
-        library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
         self.folder.write("file.txt", "x")
         setting = self.folder.write("clock", "+0d\n")
-        environment = {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(setting),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_DONT_RESET": "1",
-        }
-        server = self.serve(environment=environment)
+        server = self.serve(environment=moved_clock(setting))
         wires = [server.connect() for _ in range(3)]
         idle, half_head, half_body = wires
         for wire in wires:

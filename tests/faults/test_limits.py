@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from tests.clock import moved_clock
 from tests.support import Case, Wire, raise_descriptor_limit, require, until
 
 LIMIT = 64
@@ -57,7 +58,9 @@ class Descriptors(Case):
         names = [f"{number}.bin" for number in range(400)]
         for name in names:
             self.folder.write(name, name.encode().ljust(16_384))
-        server = self.serve(launcher=[require("prlimit", "util-linux"), "--nofile=4096"])
+        setting = self.folder.write("clock", "+0d\n")
+        launcher = [require("prlimit", "util-linux"), "--nofile=4096"]
+        server = self.serve(environment=moved_clock(setting), launcher=launcher)
         wire = server.connect()
         self.addCleanup(wire.close)
 
@@ -78,6 +81,8 @@ class Descriptors(Case):
                 ask(name, 40)
             return kept()
 
+        self.assertEqual(kept_when_hot(), 0, "what was just written may be written again")
+        setting.write_text("+1d\n")
         for name in names * 2:
             ask(name, 1)
         self.assertEqual(kept(), 0, "what is asked for now and then keeps nothing open")

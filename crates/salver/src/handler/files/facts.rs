@@ -47,11 +47,16 @@ impl Facts {
     /// A kernel without fine timestamps moves its file clock every 1 to 10 ms: two writes of the same length within one
     /// step look alike. What was read within that step must not be believed later (git calls such a file racy).
     pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
+        self.is_older_than(CLOCK_STEP, now)
+    }
+
+    /// Whether the last change lies further back than `age`.
+    pub(crate) fn is_older_than(&self, age: Duration, now: SystemTime) -> bool {
         let now = match now.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(now) => i128::try_from(now.as_nanos()).unwrap_or(0),
             Err(_) => return false,
         };
-        self.ctime.max(self.mtime) < now - i128::try_from(CLOCK_STEP.as_nanos()).unwrap_or(0)
+        self.ctime.max(self.mtime) < now - i128::try_from(age.as_nanos()).unwrap_or(i128::MAX / 2)
     }
 }
 

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use rustix::process::{Resource, getrlimit};
@@ -56,6 +57,8 @@ pub struct Files {
     cache: Cache<Stored>,
     /// What a file that is kept open costs in the cache, in bytes.
     open_cost: usize,
+    /// How long a file must not have changed to be kept open.
+    quiet: Duration,
     listing: listing::Listing,
 }
 
@@ -94,6 +97,7 @@ impl Files {
             only: None,
             cache: Cache::new(CACHE_BYTES, CACHE_ENTRIES),
             open_cost: open_cost(getrlimit(Resource::Nofile).current),
+            quiet: QUIET,
         })
     }
 
@@ -282,6 +286,9 @@ const INDEX: [&[u8]; 2] = [b"index.html", b"index.htm"];
 const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 const OPEN_FILES: usize = 1024;
+
+/// What is written again and again is mostly written more often than that.
+const QUIET: Duration = Duration::from_secs(60);
 
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 const CACHE_ENTRIES: usize = 4096;

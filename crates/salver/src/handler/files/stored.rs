@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -84,10 +85,15 @@ impl Stored {
         self.open.get().unwrap_or(&self.content).clone()
     }
 
-    /// Whether a descriptor would pay: it is so often asked for that its path is not looked at each time, and `sendfile` is cheaper.
-    /// What is asked for now and then keeps nothing open, so that its file system can be unmounted and its space is free once it is removed.
-    pub(crate) fn wants_descriptor(&self) -> bool {
-        self.heat.was_hot() && self.facts.size > COPIED_FILE && self.open.get().is_none()
+    /// Whether a descriptor would pay: it is so often asked for that its path is not looked at each time, `sendfile` is cheaper, and it
+    /// was not changed for so long that it can be taken for done (`quiet`): what somebody writes into a file while `sendfile`'s pages of
+    /// it are on their way reaches their clients. What is asked for now and then keeps nothing open, so that its file system can be
+    /// unmounted and its space is free once it is removed.
+    pub(crate) fn wants_descriptor(&self, quiet: Duration) -> bool {
+        self.heat.was_hot()
+            && self.facts.size > COPIED_FILE
+            && self.open.get().is_none()
+            && self.facts.is_older_than(quiet, SystemTime::now())
     }
 
     /// Keeps `file` open, which has these facts; whoever was first stays.

@@ -97,7 +97,7 @@ impl Files {
 
     /// The file as it is, which stays open from now on if that pays.
     fn source(&self, path: &SafePath, stored: &Arc<Stored>) -> Source {
-        if stored.wants_descriptor()
+        if stored.wants_descriptor(self.quiet)
             && let Ok(Entry::File(file, facts)) = self.root.open_entry(path)
             && stored.keep_open(file, &facts)
         {

@@ -32,7 +32,15 @@ async fn hot(files: &Files, path: &'static str) -> FileRange {
 
 #[tokio::test]
 async fn a_hot_file_that_sendfile_suits_stays_open_and_is_in_memory_too() {
-    let site = site().file("medium.bin", vec![7; MEDIUM]).file("small.bin", vec![7; 8 * 1024]).settled();
+    let mut site = site().file("medium.bin", vec![7; MEDIUM]).file("small.bin", vec![7; 8 * 1024]).settled();
+    let young = hot(&site.files, "/medium.bin").await;
+    assert_eq!(
+        (descriptor(&young), young.in_memory()),
+        (None, Some(&[7; MEDIUM][..])),
+        "it may be changed again"
+    );
+    site.files.quiet = Duration::ZERO;
+    while site.files.tick() == site.files.tick() {} // no longer hot
     for _ in 0..3 {
         let (_, Body::File(range)) = body(&site.files, "/medium.bin").await else { panic!("no file") };
         assert_eq!(descriptor(&range), None);
@@ -48,7 +56,8 @@ async fn a_hot_file_that_sendfile_suits_stays_open_and_is_in_memory_too() {
 
 #[tokio::test]
 async fn a_file_that_stays_open_never_keeps_the_tag_of_what_it_was() {
-    let site = site().file("a", vec![0; MEDIUM]).settled();
+    let mut site = site().file("a", vec![0; MEDIUM]).settled();
+    site.files.quiet = Duration::ZERO;
     for number in 1..=20 {
         hot(&site.files, "/a").await;
         let mut before = HeaderMap::new();
@@ -70,7 +79,7 @@ async fn few_files_stay_open() {
     assert_eq!(open_cost(Some(4096)), CACHE_BYTES / 128);
     assert_eq!(open_cost(Some(0)), CACHE_BYTES);
     let mut site = site();
-    site.files.open_cost = open_cost(Some(4096));
+    (site.files.open_cost, site.files.quiet) = (open_cost(Some(4096)), Duration::ZERO);
     for number in 0..300 {
         site = site.file(&format!("{number}"), vec![7; MEDIUM]);
     }
