@@ -8,7 +8,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -66,8 +66,8 @@ pub struct FileRange {
 
 #[derive(Debug)]
 struct Opened {
-    /// `None` if all of it is in memory, and not worth a descriptor.
-    file: Option<File>,
+    /// None while all of it is in memory, and not worth a descriptor.
+    file: OnceLock<File>,
     /// All that the file holds, to be sent where `sendfile` cannot serve; empty if it has to be read.
     content: Bytes,
     /// The fields of a response with it.
@@ -101,6 +101,16 @@ impl Body {
         }
     }
 
+    /// All of it, if it is in memory.
+    pub(crate) fn in_memory(&self) -> Option<&[u8]> {
+        match self {
+            Self::Empty => Some(&[]),
+            Self::Bytes(bytes) => Some(bytes),
+            Self::File(range) => range.in_memory(),
+            Self::Stream(_) => None,
+        }
+    }
+
     /// The fields of a response with it, if they were written before.
     pub(crate) fn prepared(&self) -> Option<&Prepared> {
         match self {
@@ -125,19 +135,25 @@ impl FileRange {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn new(file: File, offset: u64, length: u64) -> Self {
-        let opened = Opened { file: Some(file), content: Bytes::new(), prepared: None };
+        let opened = Opened { file: file.into(), content: Bytes::new(), prepared: None };
         Self { opened: Arc::new(opened), offset, length }
     }
 
     /// All of a file that holds `content`, and whose responses say what was `prepared`.
-    pub(crate) fn stored(file: Option<File>, content: Bytes, prepared: Prepared) -> Self {
+    pub(crate) fn stored(content: Bytes, prepared: Prepared) -> Self {
         let length = content.len() as u64;
-        Self { opened: Arc::new(Opened { file, content, prepared: Some(prepared) }), offset: 0, length }
+        let opened = Opened { file: OnceLock::new(), content, prepared: Some(prepared) };
+        Self { opened: Arc::new(opened), offset: 0, length }
+    }
+
+    /// Keeps `file`, which holds the same, open for this and all its clones; whoever was first stays.
+    pub(crate) fn keep_open(&self, file: File) -> bool {
+        self.opened.file.set(file).is_ok()
     }
 
     /// The open file; `None` if its bytes are in memory alone.
     pub fn file(&self) -> Option<&File> {
-        self.opened.file.as_ref()
+        self.opened.file.get()
     }
 
     /// Where the next byte lies.
@@ -155,27 +171,24 @@ impl FileRange {
         self.length = self.length.min(length);
     }
 
-    /// What is left, if it is in memory.
+    /// What is left, if it is in memory or nothing.
     pub(crate) fn in_memory(&self) -> Option<&[u8]> {
-        self.opened.content.get(self.place()?)
+        if self.length == 0 {
+            return Some(&[]);
+        }
+        let start = usize::try_from(self.offset).ok()?;
+        let end = start.checked_add(usize::try_from(self.length).ok()?)?;
+        self.opened.content.get(start..end)
     }
 
     /// The same, to be kept.
     pub(crate) fn content(&self) -> Option<Bytes> {
-        let place = self.place()?;
-        (place.end <= self.opened.content.len()).then(|| self.opened.content.slice(place))
-    }
-
-    /// Where it would lie in memory; what has a descriptor may not be there at all.
-    fn place(&self) -> Option<Range<usize>> {
-        let start = usize::try_from(self.offset).ok()?;
-        let end = start.checked_add(usize::try_from(self.length).ok()?)?;
-        (start < end || self.opened.file.is_none()).then_some(start..end)
+        self.in_memory().map(|bytes| self.opened.content.slice_ref(bytes))
     }
 
     /// Whether `sendfile` is cheaper than a copy.
     pub(crate) fn suits_sendfile(&self) -> bool {
-        self.length > COPIED_FILE && self.opened.file.is_some()
+        self.length > COPIED_FILE && self.file().is_some()
     }
 
     /// The bytes of `part`, counted as the file's and not after its end.
@@ -315,7 +328,8 @@ mod tests {
     #[test]
     fn what_is_in_memory_is_not_read() {
         let content = Bytes::from_static(b"in memory ");
-        let range = FileRange::stored(Some(file(b"on disk...")), content, Prepared::new(HeaderMap::new()));
+        let range = FileRange::stored(content, Prepared::new(HeaderMap::new()));
+        assert!(range.keep_open(file(b"on disk...")) && !range.keep_open(file(b"another")));
         assert_eq!(read(range.clone()), b"in memory ");
         assert_eq!(read(range.part(3..6)), b"mem");
         let mut moved = range.part(3..9);

@@ -107,12 +107,7 @@ async fn run(
     }
     let status = response.status();
     // What is on its way during a longer answer must not hold up other streams.
-    let at_hand = match response.body() {
-        Body::Empty | Body::Bytes(_) => true,
-        Body::File(range) => range.in_memory().is_some(),
-        Body::Stream(_) => false,
-    };
-    let rest = at_hand.then_some(receive);
+    let rest = response.body().in_memory().is_some().then_some(receive);
     let sender = Sender { responder, deadline, shared: &shared };
     let Sent { bytes, complete } = sender.respond(response, head_only).await;
     drop(permit);

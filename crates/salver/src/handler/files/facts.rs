@@ -1,8 +1,9 @@
 //! What the file system says of a file: enough to tell whether it is still the same.
 
+use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{FileType, Stat, fstat};
 
 /// The identity of a file's content. Two that are equal mean the same content: a change of the content changes the
 /// size or a time, and a file put in its place has another number.
@@ -30,6 +31,11 @@ impl Facts {
             mtime: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as u64),
             ctime: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as u64),
         })
+    }
+
+    /// The facts of an open file, likewise.
+    pub(crate) fn of_open(file: impl AsFd) -> Option<Self> {
+        fstat(file).ok().as_ref().and_then(Self::of_file)
     }
 
     /// Seconds since 1970 of the last change of the content, rounded down.

@@ -175,7 +175,7 @@ impl Root {
         if self.withholds(&opened) {
             return None;
         }
-        fstat(&opened).ok().as_ref().and_then(Facts::of_file)
+        Facts::of_open(&opened)
     }
 
     fn open_as(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Refusal> {

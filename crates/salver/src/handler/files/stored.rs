@@ -27,8 +27,6 @@ pub(crate) struct Stored {
     pub(crate) facts: Facts,
     pub(crate) content: FileRange,
     pub(crate) head: Head,
-    /// Small content that is open, too, once it is hot.
-    open: OnceLock<FileRange>,
     /// Small content compressed, once it was asked for.
     encoded: [OnceLock<(Head, FileRange)>; Coding::ALL.len()],
     /// The codings that precompressed siblings were last seen for, a bit each.
@@ -55,7 +53,7 @@ impl Stored {
     pub(crate) fn new(file: File, facts: Facts, content_type: HeaderValue) -> Self {
         let head = Head::new(content_type, &facts, Coding::Identity, Made::Stored);
         let content = match read_small(&file, &facts) {
-            Ok(Some(bytes)) => head.content(bytes, None),
+            Ok(Some(bytes)) => head.content(bytes),
             // A file that changes meanwhile, or cannot be read: the connection tells the client, by cutting it.
             Ok(None) | Err(_) => FileRange::new(file, 0, facts.size),
         };
@@ -63,7 +61,6 @@ impl Stored {
             facts,
             content,
             head,
-            open: OnceLock::new(),
             encoded: Default::default(),
             siblings: AtomicU8::new(0),
             resolved: AtomicU64::new(0),
@@ -74,15 +71,10 @@ impl Stored {
 
     /// Whether what would be sent is still what the head says: nobody writes into memory, but a file may have been written into.
     pub(crate) fn is_unchanged(&self) -> bool {
-        match self.open.get().and_then(FileRange::file) {
+        match self.content.file() {
             None => true,
-            Some(file) => fstat(file).ok().as_ref().and_then(Facts::of_file) == Some(self.facts),
+            Some(file) => Facts::of_open(file) == Some(self.facts),
         }
-    }
-
-    /// What is sent of it as it is.
-    pub(crate) fn whole(&self) -> FileRange {
-        self.open.get().unwrap_or(&self.content).clone()
     }
 
     /// Whether a descriptor would pay: it is so often asked for that its path is not looked at each time, `sendfile` is cheaper, and it
@@ -92,18 +84,13 @@ impl Stored {
     pub(crate) fn wants_descriptor(&self, quiet: Duration) -> bool {
         self.heat.was_hot()
             && self.facts.size > COPIED_FILE
-            && self.open.get().is_none()
+            && self.content.file().is_none()
             && self.facts.is_older_than(quiet, SystemTime::now())
     }
 
     /// Keeps `file` open, which has these facts; whoever was first stays.
     pub(crate) fn keep_open(&self, file: File, facts: &Facts) -> bool {
-        match self.content.content() {
-            Some(bytes) if *facts == self.facts => {
-                self.open.set(self.head.content(bytes, Some(file))).is_ok()
-            }
-            _ => false,
-        }
+        *facts == self.facts && self.content.keep_open(file)
     }
 
     /// Whether compressing it pays.
@@ -120,7 +107,7 @@ impl Stored {
     /// Keeps small content in this coding; whoever was first stays.
     pub(crate) fn set_encoded(&self, coding: Coding, content: Bytes) -> bool {
         let head = Head::new(self.head.content_type.clone(), &self.facts, coding, Made::OnTheFly);
-        let content = head.content(content, None);
+        let content = head.content(content);
         self.encoded.get(coding as usize).is_some_and(|place| place.set((head, content)).is_ok())
     }
 
@@ -179,9 +166,9 @@ impl Head {
         head
     }
 
-    /// The content that it is the head of, in memory; `file` holds the same.
-    fn content(&self, content: Bytes, file: Option<File>) -> FileRange {
-        FileRange::stored(file, content, Prepared::new(self.headers.clone()))
+    /// The content that it is the head of, in memory.
+    fn content(&self, content: Bytes) -> FileRange {
+        FileRange::stored(content, Prepared::new(self.headers.clone()))
     }
 
     /// Says that clients that take other codings may be sent other bytes.

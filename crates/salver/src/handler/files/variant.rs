@@ -92,7 +92,7 @@ impl Files {
             return None;
         }
         let head = Head::new(stored.head.content_type.clone(), &sibling.facts, coding, Made::Stored);
-        Some((head, Source::File(sibling.whole())))
+        Some((head, Source::File(sibling.content.clone())))
     }
 
     /// The file as it is, which stays open from now on if that pays.
@@ -103,7 +103,7 @@ impl Files {
         {
             self.cache.charge(path.as_bytes(), stored, self.open_cost);
         }
-        Source::File(stored.whole())
+        Source::File(stored.content.clone())
     }
 
     /// Answers with what is compressed here: small content once, larger content whenever it is sent.

@@ -96,27 +96,22 @@ impl Wire<'_> {
         sent: &mut u64,
     ) -> Result<(), Cut> {
         match (framing, body) {
-            (BodyFraming::None, _) | (_, Body::Empty) => Ok(self.flush().await?),
-            (_, Body::File(range)) if range.length() == 0 => Ok(self.flush().await?),
-            (_, Body::Bytes(bytes)) => {
-                self.send_bytes(&bytes).await?;
-                *sent = bytes.len() as u64;
-                Ok(())
-            }
+            (BodyFraming::None, _) => Ok(self.flush().await?),
             (_, Body::File(range)) if self.io.has_sendfile() && range.suits_sendfile() => {
                 self.send_file(range, sent).await
             }
-            (_, Body::File(range)) => match range.in_memory() {
-                Some(bytes) => {
-                    self.send_bytes(bytes).await?;
-                    *sent = bytes.len() as u64;
-                    Ok(())
-                }
-                // Boxed, so that the future of what is short and frequent is small.
-                None => Box::pin(self.read_file(range, sent)).await,
-            },
+            // Boxed, so that the future of what is short and frequent is small.
+            (_, Body::File(range)) if range.in_memory().is_none() => {
+                Box::pin(self.read_file(range, sent)).await
+            }
             (framing, Body::Stream(stream)) => {
                 Box::pin(self.send_stream(upload, framing, stream, sent)).await
+            }
+            (_, body) => {
+                let bytes = body.in_memory().unwrap_or_default(); // it is: the rest went before
+                self.send_bytes(bytes).await?;
+                *sent = bytes.len() as u64;
+                Ok(())
             }
         }
     }

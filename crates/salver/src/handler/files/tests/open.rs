@@ -90,6 +90,6 @@ async fn few_files_stay_open() {
     }
     let names = (0..300).map(|number| format!("{number}"));
     let kept = names.filter_map(|name| site.files.cache.find(name.as_bytes()));
-    let open = kept.filter(|stored| stored.whole().file().is_some()).count();
+    let open = kept.filter(|stored| stored.content.file().is_some()).count();
     assert!((64..=128).contains(&open), "{open}");
 }
